@@ -1,0 +1,136 @@
+"""Integer functions with every edge defined, the same on every target.
+
+x / 0 = 0, x mod 0 = 0, INT_MIN / -1 wraps, shifts past the width give 0, float to integer
+saturates and NaN gives 0. i64 exists on wasm alone; u64 is computed as i64, so its quotients are
+right below 2**63.
+"""
+
+from __future__ import annotations
+
+from webconv.backends.expr import Const, Expr, call, select
+from webconv.backends.functions import core
+from webconv.backends.functions.core import Table, define, differ, equal
+from webconv.backends.functions.rounding import is_nan
+
+WIDTH = {"i32": 32, "u32": 32, "i64": 64}
+
+
+def _safe(x: Expr, y: Expr) -> Expr:
+    """The divisor, or 1 where the quotient is not a number of the type."""
+    bad = equal(y, 0)
+    if x.type != "u32":
+        least = Const(-(2 ** (WIDTH[x.type] - 1)), x.type)
+        bad = bad | (equal(x, least) & equal(y, -1))
+    return select(bad, Const(1, x.type), y)
+
+
+def div(x: Expr, y: Expr) -> Expr:
+    """x / y truncated; x / 0 is 0, INT_MIN / -1 is INT_MIN."""
+    return select(equal(y, 0), 0, call("div", x, _safe(x, y)))
+
+
+def rem(x: Expr, y: Expr) -> Expr:
+    """The remainder with the sign of x; 0 for y = 0."""
+    safe = _safe(x, y)
+    return x - call("div", x, safe) * safe
+
+
+def mod(x: Expr, y: Expr) -> Expr:
+    """The remainder with the sign of y; 0 for y = 0."""
+    r = rem(x, y)
+    return r if x.type == "u32" else select(differ(r, 0) & ((r ^ y) < 0), r + y, r)
+
+
+def power(x: Expr, y: Expr) -> Expr:
+    """x to the y, wrapping; for y < 0 it is 1 / x**-y truncated, and 0 for x = 0."""
+    value: Expr = Const(1, x.type)
+    square = x
+    digits = WIDTH[x.type] - (x.type != "u32")
+    for k in range(digits):
+        value = select(differ(y & (1 << k), 0), value * square, value)
+        square = square * square
+    if x.type == "u32":
+        return value
+    minus_one = select(differ(y & 1, 0), Const(-1, x.type), 1)
+    inverse = select(equal(x, 1), x, select(equal(x, -1), minus_one, 0))
+    return select(y < 0, inverse, value)
+
+
+def shift_left(x: Expr, y: Expr, width: Expr) -> Expr:
+    """x << y; 0 unless 0 <= y < width."""
+    inside = _inside(y, width)
+    return select(inside, call("shl", x, select(inside, y, 0)), 0)
+
+
+def shift_right(x: Expr, y: Expr, width: Expr) -> Expr:
+    """x >> y, keeping the sign; 0 unless 0 <= y < width."""
+    inside = _inside(y, width)
+    return select(inside, call("shr", x, select(inside, y, 0)), 0)
+
+
+def _inside(y: Expr, width: Expr) -> Expr:
+    return y < width if y.type == "u32" else (y >= 0) & (y < width)
+
+
+def sign(x: Expr) -> Expr:
+    """-1, 0 or 1."""
+    positive = select(x > 0, Const(1, x.type), 0)
+    return positive if x.type == "u32" else select(x < 0, Const(-1, x.type), positive)
+
+
+def _to(kind: str, low: float, end: float, x: Expr) -> Expr:
+    """x truncated and limited to [low, end), where end itself means the largest value."""
+    inside = (x > low) & (x < end)
+    whole = call(kind, call("trunc", select(inside, x, 0.0)))
+    least, most = Const(int(low), kind), Const(int(end) - 1, kind)
+    limited = select(x >= end, most, select(x <= low, least, whole))
+    return select(is_nan(x), 0, limited)
+
+
+def to_i32(x: Expr) -> Expr:
+    """x truncated, saturating; NaN is 0."""
+    return _to("i32", -(2.0**31), 2.0**31, x)
+
+
+def to_u32(x: Expr) -> Expr:
+    """x truncated, saturating; NaN is 0."""
+    return _to("u32", 0.0, 2.0**32, x)
+
+
+def to_i64(x: Expr) -> Expr:
+    """x truncated, saturating; NaN is 0."""
+    return _to("i64", -(2.0**63), 2.0**63, x)
+
+
+def wrap_i8(x: Expr) -> Expr:
+    """The low 8 bits, signed."""
+    return core.shift_right(core.shift_left(x, 24), 24)
+
+
+def wrap_i16(x: Expr) -> Expr:
+    """The low 16 bits, signed."""
+    return core.shift_right(core.shift_left(x, 16), 16)
+
+
+def wrap_u8(x: Expr) -> Expr:
+    """The low 8 bits."""
+    return x & 0xFF
+
+
+def wrap_u16(x: Expr) -> Expr:
+    """The low 16 bits."""
+    return x & 0xFFFF
+
+
+def _typed(kind: str) -> Table:
+    builders = (div, rem, mod, power, shift_left, shift_right, sign)
+    return define(kind, *builders, suffix=f"_{kind}")
+
+
+INTEGERS: Table = (
+    _typed("i32")
+    | _typed("u32")
+    | _typed("i64")
+    | define("f32", to_i32, to_u32, to_i64)
+    | define("i32", wrap_i8, wrap_i16, wrap_u8, wrap_u16)
+)

@@ -1,0 +1,27 @@
+"""Operators to kernels: one function per operator, for all targets. Absent means unsupported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from webconv.backends.lowering import (
+    control,
+    elementwise,
+    indexing,
+    linear,
+    movement,
+    recurrent,
+    reduction,
+)
+from webconv.ir.op import Op
+
+LOWERINGS: dict[type[Op], Callable[..., Any]] = {
+    **elementwise.LOWERINGS,
+    **movement.LOWERINGS,
+    **indexing.LOWERINGS,
+    **reduction.LOWERINGS,
+    **linear.LOWERINGS,
+    **recurrent.LOWERINGS,
+    **control.LOWERINGS,
+}

@@ -1,0 +1,76 @@
+"""All operators. `OPS` is the registry: the support tables and the text form read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webconv.ir.graph import Constant, Input
+from webconv.ir.op import Op
+from webconv.ir.ops.control import Scan
+from webconv.ir.ops.elementwise import (
+    ELEMENTWISE,
+    Affine,
+    BitwiseNot,
+    Cast,
+    Celu,
+    Clip,
+    Elementwise,
+    Elu,
+    Gelu,
+    HardSigmoid,
+    IsInf,
+    LeakyRelu,
+    ScaledTanh,
+    Swish,
+    ThresholdedRelu,
+    Unary,
+    Where,
+)
+from webconv.ir.ops.indexing import (
+    CumSum,
+    Gather,
+    GatherElements,
+    GatherND,
+    ScatterElements,
+    ScatterND,
+    TopK,
+)
+from webconv.ir.ops.linear import AveragePool, Conv, ConvTranspose, MatMul, MaxPool
+from webconv.ir.ops.movement import Concat, Expand, Iota, Pad, Reshape, Slice, Transpose
+from webconv.ir.ops.recurrent import GRU, LSTM, RNN, Recurrent
+from webconv.ir.ops.reduction import (
+    ArgMax,
+    ArgMin,
+    LogSoftmax,
+    Normalize,
+    ReduceMax,
+    ReduceMean,
+    ReduceMin,
+    ReduceProd,
+    ReduceSum,
+    Softmax,
+)
+
+OPS: dict[str, type[Op]] = ELEMENTWISE | {
+    op.__name__: op
+    for op in (
+        *(Affine, BitwiseNot, Cast, Celu, Clip, Elu, Gelu, HardSigmoid, IsInf, LeakyRelu),
+        *(ScaledTanh, Swish, ThresholdedRelu, Where),
+        *(CumSum, Gather, GatherElements, GatherND, ScatterElements, ScatterND, TopK),
+        *(AveragePool, Conv, ConvTranspose, MatMul, MaxPool),
+        *(Concat, Expand, Iota, Pad, Reshape, Slice, Transpose),
+        *(GRU, LSTM, RNN, Scan),
+        *(ArgMax, ArgMin, LogSoftmax, Normalize, Softmax),
+        *(ReduceMax, ReduceMean, ReduceMin, ReduceProd, ReduceSum),
+        *(Constant, Input),
+    )
+}
+
+__all__ = ["ELEMENTWISE", "OPS", "Elementwise", "Op", "Recurrent", "Unary", *OPS]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """The operators that `elementwise` makes from its tables: `ops.Add`, `ops.Tanh`, ..."""
+    if name in ELEMENTWISE:
+        return ELEMENTWISE[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

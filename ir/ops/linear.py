@@ -1,0 +1,195 @@
+"""Matrix products, convolutions and pooling. Spatial operators are channels-last.
+
+Symbols in docstrings: N batch, S spatial axes, I and O channels in and out, K kernel sizes,
+G groups.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from webconv.ir import dims
+from webconv.ir.dims import Dim, Shape
+from webconv.ir.op import Array, Guard, Op, TensorType, broadcast, require, unify
+
+Pads = tuple[tuple[Dim, Dim], ...]
+
+
+@dataclass(frozen=True)
+class MatMul(Op):
+    """`x @ y` with NumPy's rules: `[..., M, K] @ [..., K, N]`, batch axes broadcast."""
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        x, y = types
+        require(x.dtype == y.dtype, f"inputs must share a dtype, but {x} meets {y}")
+        require(min(x.rank, y.rank) >= 2, f"inputs need two axes or more, but {x} meets {y}")
+        try:
+            unify(x.shape[-1], y.shape[-2])
+            batch = broadcast((x.shape[:-2], y.shape[:-2]))[0]
+        except Exception as e:
+            raise type(e)(f"{x} @ {y}: {e}") from None
+        return (TensorType(x.dtype, (*batch, x.shape[-2], y.shape[-1])),)
+
+    def guards(self, *types: TensorType) -> tuple[Guard, ...]:
+        x, y = types
+        inner = unify(x.shape[-1], y.shape[-2])[1]
+        batch = broadcast((x.shape[:-2], y.shape[:-2]))[1]
+        return (*([inner] if inner else []), *batch)
+
+    def eval(self, x: Array, y: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        return (np.matmul(x, y),)
+
+
+def pooled_size(n: Dim, kernel: int, stride: int, dilation: int, pad: tuple[Dim, Dim]) -> Dim:
+    """The number of windows over an axis of `n`."""
+    return dims.floordiv(n + pad[0] + pad[1] - (kernel - 1) * dilation - 1, stride) + 1
+
+
+@dataclass(frozen=True)
+class Window(Op):
+    """Base of what slides over spatial axes: one stride, dilation and (before, after) pad each."""
+
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: Pads
+
+    def spatial(self, spatial: Shape, kernel: tuple[int, ...]) -> Shape:
+        """The output's spatial sizes; raises ShapeError if a window does not fit."""
+        rank = len(spatial)
+        ok = len(self.strides) == len(self.dilations) == len(self.pads) == len(kernel) == rank
+        require(ok, f"{rank} spatial axes need as many strides, dilations, pads and kernel sizes")
+        out = tuple(
+            pooled_size(n, k, s, d, p)
+            for n, k, s, d, p in zip(
+                spatial, kernel, self.strides, self.dilations, self.pads, strict=True
+            )
+        )
+        for n, k, size in zip(spatial, kernel, out, strict=True):
+            fits = not isinstance(size, int) or size > 0
+            require(fits, f"a window of {k} does not fit an axis of {n}")
+        return out
+
+    def taps(self, x: Array, kernel: tuple[int, ...], fill: float) -> Iterator[tuple[tuple[int, ...], Array]]:
+        """For each kernel offset, the input elements that it meets: `[N, S', C]`."""
+        pads = [(0, 0), *self.pads, (0, 0)]
+        low = np.pad(x, [(max(a, 0), max(b, 0)) for a, b in pads], constant_values=fill)  # type: ignore[call-overload]
+        sizes = self.spatial(x.shape[1:-1], kernel)
+        for offset in itertools.product(*map(range, kernel)):
+            where = tuple(
+                slice(o * d, o * d + (n - 1) * s + 1, s)
+                for o, d, n, s in zip(offset, self.dilations, sizes, self.strides, strict=True)
+            )
+            yield offset, low[(slice(None), *where)]
+
+
+@dataclass(frozen=True)
+class Conv(Window):
+    """Cross-correlation: x `[N, S, I]`, w `[K, I/G, O]` -> `[N, S', O]`; depthwise for G = I."""
+
+    groups: int = 1
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        x, w = types
+        require(x.rank == w.rank >= 3, f"x [N, S, I] and w [K, I/G, O] do not fit {x} and {w}")
+        channels, (per_group, out) = x.shape[-1], w.shape[-2:]
+        rule = f"{channels} channels in {self.groups} groups need w [K, I/G, O], but w is {w}"
+        require(per_group * self.groups == channels, rule)
+        rule = f"{out} output channels must divide into {self.groups} groups"
+        require(isinstance(out, int) and out % self.groups == 0, rule)
+        spatial = self.spatial(x.shape[1:-1], w.shape[:-2])  # type: ignore[arg-type]
+        return (TensorType(x.dtype, (x.shape[0], *spatial, out)),)
+
+    def eval(self, x: Array, w: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        g, (per_group, out) = self.groups, w.shape[-2:]
+        total: Array | float = 0.0
+        for offset, tap in self.taps(x, w.shape[:-2], 0):
+            a = tap.reshape(*tap.shape[:-1], g, per_group)
+            b = w[offset].reshape(per_group, g, out // g)
+            total = total + np.einsum("...gi,igo->...go", a, b)
+        assert isinstance(total, np.ndarray)
+        return (total.reshape(*total.shape[:-2], out),)
+
+
+@dataclass(frozen=True)
+class ConvTranspose(Window):
+    """The adjoint of Conv: x `[N, S, I]`, w `[K, O/G, I]` -> `[N, S', O]`.
+
+    y[n, s * stride + k * dilation - pad_before, o] += x[n, s, i] * w[k, o, i];
+    S' = (S - 1) * stride + (K - 1) * dilation + 1 + output_padding - pads.
+    """
+
+    output_padding: tuple[int, ...] = ()
+    groups: int = 1
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        x, w = types
+        require(x.rank == w.rank >= 3, f"x [N, S, I] and w [K, O/G, I] do not fit {x} and {w}")
+        require(x.shape[-1] == w.shape[-1], f"channels of {x} and {w} [K, O/G, I] differ")
+        extra = self.output_padding or (0,) * (x.rank - 2)
+        spatial = tuple(
+            (n - 1) * s + (k - 1) * d + 1 + e - p[0] - p[1]
+            for n, k, s, d, p, e in zip(
+                x.shape[1:-1], w.shape, self.strides, self.dilations, self.pads, extra, strict=False
+            )
+        )
+        return (TensorType(x.dtype, (x.shape[0], *spatial, w.shape[-2] * self.groups)),)
+
+    def eval(self, x: Array, w: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        f = TensorType
+        from webconv.ir.dtypes import f64
+
+        (out,) = self.infer(f(f64, x.shape), f(f64, w.shape))
+        g, (per_group, channels) = self.groups, w.shape[-2:]
+        pads = self.pads
+        full = np.zeros((x.shape[0], *(n + p[0] + p[1] for n, p in zip(out.shape[1:-1], pads, strict=True)), out.shape[-1]), x.dtype)  # type: ignore[operator]
+        a = x.reshape(*x.shape[:-1], g, channels // g)
+        for offset in itertools.product(*map(range, w.shape[:-2])):
+            b = w[offset].reshape(per_group, g, channels // g)
+            part = np.einsum("...gi,ogi->...go", a, b).reshape(*x.shape[:-1], g * per_group)
+            where = tuple(
+                slice(o * d, o * d + (n - 1) * s + 1, s)
+                for o, d, n, s in zip(
+                    offset, self.dilations, x.shape[1:-1], self.strides, strict=True
+                )
+            )
+            full[(slice(None), *where)] += part
+        crop = tuple(slice(p[0], p[0] + n) for p, n in zip(pads, out.shape[1:-1], strict=True))  # type: ignore[misc]
+        return (full[(slice(None), *crop)],)
+
+
+@dataclass(frozen=True)
+class Pool(Window):
+    """Base of pooling over windows of `kernel`: x `[N, S, C]` -> `[N, S', C]`."""
+
+    kernel: tuple[int, ...] = ()
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        x = types[0]
+        spatial = self.spatial(x.shape[1:-1], self.kernel)
+        return (TensorType(x.dtype, (x.shape[0], *spatial, x.shape[-1])),)
+
+
+@dataclass(frozen=True)
+class MaxPool(Pool):
+    """The maximum of each window; padding never wins."""
+
+    def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+        return (np.maximum.reduce([tap for _, tap in self.taps(x, self.kernel, lowest)]),)
+
+
+@dataclass(frozen=True)
+class AveragePool(Pool):
+    """The mean of each window; padding counts only if `count_include_pad`."""
+
+    count_include_pad: bool = False
+
+    def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        total = sum(tap for _, tap in self.taps(x, self.kernel, 0))
+        ones = np.ones_like(x)
+        fill = 1.0 if self.count_include_pad else 0.0
+        return (total / sum(tap for _, tap in self.taps(ones, self.kernel, fill)),)

@@ -1,0 +1,94 @@
+"""The NumPy reference: evaluates a program op by op, in float64 unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from webconv.ir import dims
+from webconv.ir.errors import ShapeError
+from webconv.ir.graph import Graph, Input, Program, Value
+from webconv.ir.op import Array, bind
+
+
+def run(
+    program: Program,
+    inputs: Mapping[str, Array],
+    entry: str = "main",
+    states: dict[str, Array] | None = None,
+    precision: type[np.floating] = np.float64,
+) -> dict[str, Array]:
+    """The outputs of `entry` by name; float outputs come in `precision`.
+
+    States not in `states` start at their initial values; writes are committed to `states` at the
+    end, so a failed run changes nothing. Raises ShapeError if an input is missing or misfits.
+    """
+    graph = program.entries[entry]
+    states = {} if states is None else states
+    given = {name: _input(name, v, inputs) for name, v in graph.inputs.items()}
+    sizes = bind_sizes({n: (v, given[n].shape) for n, v in graph.inputs.items()})
+    for state in program.states:
+        if state.name in graph.reads and state.name not in states:
+            shape = tuple(dims.evaluate(d, sizes) for d in state.type.shape)
+            first = np.zeros((), state.type.dtype.numpy) if state.initial is None else state.initial
+            states[state.name] = np.broadcast_to(first, shape)
+    sources = {v: given[n] for n, v in graph.inputs.items()}
+    sources |= {v: states[n] for n, v in graph.reads.items()}
+    values = evaluate(graph, sources, sizes, precision)
+    states |= {name: values[v] for name, v in graph.writes.items()}
+    return {name: values[v] for name, v in graph.outputs.items()}
+
+
+def _input(name: str, value: Value, inputs: Mapping[str, Array]) -> Array:
+    if name not in inputs:
+        raise ShapeError(f"input {name!r} is missing; given are {', '.join(inputs) or 'none'}")
+    array = np.asarray(inputs[name])
+    if array.ndim != value.type.rank:
+        raise ShapeError(f"input {name!r} must be {value.type}, but its shape is {array.shape}")
+    return array
+
+
+def bind_sizes(shaped: Mapping[str, tuple[Value, tuple[int, ...]]]) -> dict[str, int]:
+    """The values of symbols that are bare dims of the given values; raises on a contradiction."""
+    sizes: dict[str, int] = {}
+    for value, shape in shaped.values():
+        for d, n in zip(value.shape, shape, strict=True):
+            found = dims.bare_atom(d)
+            if isinstance(found, dims.Symbol):
+                sizes.setdefault(found.name, n)
+    for name, (value, shape) in shaped.items():
+        expected = tuple(dims.evaluate(d, sizes) for d in value.shape)
+        if expected != tuple(shape):
+            raise ShapeError(f"input {name!r} must have shape {expected}, but it has {shape}")
+    return sizes
+
+
+def evaluate(
+    graph: Graph,
+    sources: Mapping[Value, Array],
+    sizes: Mapping[str, int],
+    precision: type[np.floating] = np.float64,
+) -> dict[Value, Array]:
+    """Every value of `graph`, given its inputs and the values of its symbols."""
+    values: dict[Value, Array] = {}
+    for guard in graph.guards:
+        left, right = dims.evaluate(guard.left, sizes), dims.evaluate(guard.right, sizes)
+        if left != right:
+            raise ShapeError(f"{guard.left} = {left} must equal {guard.right} = {right}")
+    for value, array in sources.items():
+        values[value] = _cast(np.asarray(array), value, precision)
+    with np.errstate(all="ignore"):
+        for node in graph.nodes:
+            if isinstance(node.op, Input):
+                continue
+            arguments = [None if v is None else values[v] for v in node.inputs]
+            results = bind(node.op, sizes).eval(*arguments)  # type: ignore[arg-type]
+            for value, array in zip(node.outputs, results, strict=True):
+                values[value] = _cast(np.asarray(array), value, precision)
+    return values
+
+
+def _cast(array: Array, value: Value, precision: type[np.floating]) -> Array:
+    dtype = value.type.dtype
+    return array.astype(precision if dtype.is_float else dtype.numpy, copy=False)

@@ -1,0 +1,335 @@
+"""From the JSON of an architecture to a tree of `Model` and `Layer`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from webconv.frontends.keras import dialects
+from webconv.frontends.keras.errors import Problems, label, shown
+from webconv.frontends.keras.reader import Dialect
+from webconv.frontends.keras.schema import keywords, parameters
+from webconv.frontends.keras.tree import Call, Layer, Model, Ref, Rule, flatten, map_leaves, refs
+from webconv.ir import dtypes
+from webconv.ir.dtypes import DType
+from webconv.ir.errors import ModelFormatError
+
+# Arguments of every layer that say nothing about what it computes.
+IGNORED = frozenset(
+    "name trainable dtype autocast batch_input_shape batch_shape input_shape input_dtype sparse"
+    " ragged optional activity_regularizer build_input_shape quantization_config".split()
+)
+IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
+# A layer's compute dtype by the name of its dtype policy.
+POLICIES: Mapping[str, DType] = {
+    "float32": dtypes.f32,
+    "float64": dtypes.f64,
+    "float16": dtypes.f16,
+    "mixed_float16": dtypes.f16,
+    "bfloat16": dtypes.f32,  # wider than what was asked for
+    "mixed_bfloat16": dtypes.f32,
+}
+MODEL_CLASSES = frozenset(("Sequential", "Functional", "Model", "Graph"))
+
+
+class Parser:
+    """Reads configs; what has no rule goes to `problems`."""
+
+    def __init__(self, dialect: Dialect, rules: Mapping[str, Rule], problems: Problems) -> None:
+        self.dialect, self.rules, self.problems = dialect, rules, problems
+        self.shared: dict[int, Layer | Model] = {}
+
+    def node(self, json: object) -> Layer | Model:
+        """The layer or model that `json` describes; the same object for a repeated shared id."""
+        entry = _object(json, "a layer")
+        shared = entry.get("shared_object_id")
+        if isinstance(shared, int) and shared in self.shared:
+            return self.shared[shared]
+        class_name = entry.get("class_name")
+        if not isinstance(class_name, str):
+            raise ModelFormatError(f"a layer needs a class_name, but it is {shown(class_name)}")
+        config = entry.get("config")
+        if class_name == "Sequential" or _looks_like_model(config):
+            found: Layer | Model = self.model(class_name, config)
+        else:
+            found = self.layer(class_name, config, entry)
+        if isinstance(shared, int):
+            self.shared[shared] = found
+        return found
+
+    def model(self, class_name: str, config: object) -> Model:
+        """A Sequential or functional model."""
+        if class_name == "Sequential" and not (isinstance(config, dict) and "input_layers" in config):
+            return self._sequential(config)
+        return self._functional(class_name, _object(config, "the config of a model"))
+
+    def _sequential(self, config: object) -> Model:
+        body: dict[str, Any] = {"layers": config} if isinstance(config, list) else {}
+        body = body or _object(config, "the config of a Sequential")
+        name = body.get("name")
+        model = Model(name if isinstance(name, str) else "sequential", {}, {}, None, None, True)
+        model.class_name, model.trainable = "Sequential", body.get("trainable") is not False
+        entries = _list(body.get("layers"), f"{model.label}: layers")
+        entries = dialects.with_input_layer(entries, body.get("build_input_shape"))
+        if not entries:
+            raise ModelFormatError(f"{model.label}: there are no layers")
+        model.has_input_layer = not dialects.is_made_up(entries[0])
+        previous: Any = None
+        for entry in entries:
+            key = self._add(model, entry)
+            model.calls[key] = [Call([] if previous is None else [previous], {})]
+            previous = Ref(key, 0, None)
+            if model.inputs is None:
+                model.inputs = [Ref(key, 0, 0)]
+        model.outputs = previous
+        return model
+
+    def _add(self, model: Model, entry: object, name: object = None) -> str:
+        node = self.node(entry)
+        if name is None:
+            name = node.name
+        if not isinstance(name, str):
+            raise ModelFormatError(f"{model.label}: a layer's name must be a text, not {shown(name)}")
+        if name in model.layers:
+            raise ModelFormatError(f"{model.label}: two layers have the name {shown(name)}")
+        model.layers[name] = node
+        return name
+
+    def _functional(self, class_name: str, config: dict[str, Any]) -> Model:
+        name = config.get("name")
+        model = Model(name if isinstance(name, str) else "model", {}, {}, None, None)
+        model.class_name, model.trainable = class_name, config.get("trainable") is not False
+        for entry in _list(config.get("layers"), f"{model.label}: layers"):
+            entry = _object(entry, f"{model.label}: a layer")
+            key = self._add(model, entry, entry.get("name"))
+            calls = _list(entry.get("inbound_nodes", []), f"{model.label}: inbound_nodes of {key}")
+            model.calls[key] = [parse_call(c) for c in calls] or [Call([], {})]
+        model.inputs = _references(config.get("input_layers"), f"{model.label}: input_layers")
+        model.outputs = _references(config.get("output_layers"), f"{model.label}: output_layers")
+        _renumber(model)
+        return model
+
+    def layer(self, class_name: str, config: object, entry: Mapping[str, Any]) -> Layer:
+        """A layer with its children; unsupported ones get a rule that gives nothing."""
+        if not isinstance(config, dict):
+            config = {} if config is None else {"value": config}
+        name = config.get("name", entry.get("name"))
+        name = name if isinstance(name, str) else class_name.lower()
+        is_operation = dialects.is_operation(class_name, config, entry)
+        policy = config.get("dtype")
+        trainable = config.get("trainable") is not False
+        class_name, config = dialects.canonical(class_name, config, self.dialect)
+        where = label(class_name, name)
+        rule = self._rule(class_name, name, is_operation)
+        if rule is None:
+            self.problems.add(f"{where}: {_advice(class_name, name)}")
+            rule = Rule(_nothing)
+        ignores = {*IGNORED, *rule.ignores.split()}
+        wanted = parameters(rule.function)
+        given = {
+            k: v
+            for k, v in config.items()
+            if k in wanted or not (k in ignores or k.endswith(IGNORED_ENDINGS))
+        }
+        dtype = self._dtype(where, policy)
+        layer = Layer(name, class_name, given, rule, self.dialect, dtype, trainable)
+        children = rule.children(given) if rule.children else {}
+        for attribute, child in children.items():
+            found = self.node(child)
+            if isinstance(found, Model):
+                found = model_as_layer(found, self.dialect)
+            layer.children[attribute] = found
+        layer.config, problems = keywords(where, rule.function, given)
+        for problem in problems:
+            self.problems.add(problem)
+        if problems:
+            layer.rule = Rule(_nothing)
+        return layer
+
+    def _rule(self, class_name: str, name: str, is_operation: bool) -> Rule | None:
+        by_name = self.rules.get(f"name:{name}")
+        if by_name or not is_operation:
+            return by_name or self.rules.get(class_name)
+        return self.rules.get(f"op:{class_name}")
+
+    def _dtype(self, where: str, policy: object) -> DType:
+        if isinstance(policy, dict):
+            inner = policy.get("config")
+            policy = inner.get("name") if isinstance(inner, dict) else policy
+        if isinstance(policy, str) and policy.split("_from_")[0] in ("int8", "int4", "float8", "gptq"):
+            self.problems.add(f"{where}: weights quantised by Keras ({policy}) are not supported")
+        found = POLICIES.get(policy) if isinstance(policy, str) else None
+        return found or dtypes.f32
+
+
+def _nothing(layer: Layer, *tensors: object, **config: object) -> object:
+    """The function of layers that are unsupported."""
+    return None
+
+
+def model_as_layer(model: Model, dialect: Dialect) -> Layer:
+    """A layer that calls `model`, for wrappers around one."""
+    from webconv.frontends.keras.layers.wrappers import call_model
+
+    rule = Rule(call_model, keeps_mask=False)
+    layer = Layer(model.name, model.class_name, {"model": model}, rule, dialect)
+    layer.trainable = model.trainable
+    return layer
+
+
+def _advice(class_name: str, name: str) -> str:
+    if class_name in ("Lambda", "TFOpLambda"):
+        reason, key = "runs Python code, which the file does not hold as data", name
+    else:
+        reason, key = "no layer of this class is known", class_name
+    function = "".join(c if c.isascii() and c.isalnum() else "_" for c in key) or "layer"
+    function = f"_{function}" if function[0].isdigit() else function
+    return (
+        f"{reason}; say what it computes in a file for --plugin:\n"
+        "      from webconv.ir import ops\n"
+        f"      def {function}(layer, x, **config): return ops.Identity()(x)\n"
+        f"      LAYERS = {{{ascii(key)}: {function}}}"
+    )
+
+
+def _looks_like_model(config: object) -> bool:
+    return isinstance(config, dict) and {"layers", "input_layers", "output_layers"} <= config.keys()
+
+
+def _object(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ModelFormatError(f"{what} must be a JSON object, but it is {shown(value)}")
+    return value
+
+
+def _list(value: object, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ModelFormatError(f"{what} must be a list, but it is {shown(value)}")
+    return value
+
+
+def _is_reference(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) in (3, 4)
+        and isinstance(value[0], str)
+        and all(isinstance(v, int) and not isinstance(v, bool) for v in value[1:3])
+        and (len(value) == 3 or isinstance(value[3], dict))
+    )
+
+
+def _references(value: object, where: str) -> Any:
+    """A structure of Refs from `["layer", 0, 0]` or lists and dicts of such."""
+    if _is_reference(value):
+        assert isinstance(value, list)
+        return Ref(*value[:3])
+    if isinstance(value, dict):
+        return {k: _references(v, where) for k, v in value.items()}
+    if isinstance(value, list) and value:
+        return [_references(v, where) for v in value]
+    raise ModelFormatError(f"{where} must hold [layer, call, output], but it is {shown(value)}")
+
+
+def parse_call(json: object) -> Call:
+    """One inbound node: of Keras 3 (`args` and `kwargs`), or of Keras 1 and 2 (a list)."""
+    if isinstance(json, dict) and "args" in json:
+        args = _list(json["args"], "args of an inbound node")
+        kwargs = _object(json.get("kwargs", {}), "kwargs of an inbound node")
+        return Call([_decode(a) for a in args], {k: _decode(v) for k, v in kwargs.items()})
+    kwargs = {}
+    first = _old_argument(json, kwargs)
+    if isinstance(first, list) and len(first) == 1:
+        first = first[0]
+    return Call([first], kwargs)
+
+
+_SPECIAL = ("__tensor__", "__numpy__")
+
+
+def _decode(value: Any) -> Any:
+    """Arguments as Keras 3 writes them."""
+    if isinstance(value, list):
+        return [_decode(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    kind, config = value.get("class_name"), value.get("config")
+    if kind == "__keras_tensor__" and isinstance(config, dict):
+        return _references(config.get("keras_history"), "keras_history")
+    if kind in _SPECIAL and isinstance(config, dict):
+        return _constant(config)
+    if kind == "__slice__" and isinstance(config, dict):
+        parts = [_decode(config.get(k)) for k in ("start", "stop", "step")]
+        return slice(*parts)
+    if kind == "__ellipsis__":
+        return ...
+    return {k: _decode(v) for k, v in value.items()}
+
+
+def _constant(config: dict[str, Any]) -> np.ndarray[Any, Any]:
+    try:
+        array = np.asarray(config.get("value"), str(config.get("dtype", "float32")))
+    except (TypeError, ValueError, OverflowError):
+        raise ModelFormatError(f"not a constant tensor: {shown(config)}") from None
+    dtypes.from_numpy(array.dtype)
+    return array
+
+
+def _old_argument(json: Any, kwargs: dict[str, Any]) -> Any:
+    """Arguments as Keras 1 and 2 write them; the last dict of each tensor is keyword arguments."""
+    if isinstance(json, list) and json[:2] == ["_CONSTANT_VALUE", -1]:
+        if len(json) > 3 and isinstance(json[3], dict):
+            kwargs |= {k: _old_keyword(v) for k, v in json[3].items()}
+        return json[2] if len(json) > 2 else None
+    if _is_reference(json):
+        if len(json) == 4:
+            kwargs |= {k: _old_keyword(v) for k, v in json[3].items()}
+        return Ref(*json[:3])
+    if isinstance(json, list):
+        return [_old_argument(v, kwargs) for v in json]
+    if isinstance(json, dict):
+        return {k: _old_argument(v, kwargs) for k, v in json.items()}
+    raise ModelFormatError(f"not an inbound node: {shown(json)}")
+
+
+def _old_keyword(value: Any) -> Any:
+    if _is_reference(value):
+        return Ref(*value[:3])
+    if isinstance(value, list):
+        return [_old_keyword(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _old_keyword(v) for k, v in value.items()}
+    return value
+
+
+def _renumber(model: Model) -> None:
+    """Makes call indices start at 0.
+
+    A nested model's own graph counts as its call 0, so its calls in the outer model start at 1; but
+    not in every version. Every call that is saved is used, so the largest index used tells.
+    """
+    used: dict[str, int] = {}
+    everything = [model.inputs, model.outputs]
+    everything += [x for calls in model.calls.values() for c in calls for x in (c.args, c.kwargs)]
+    for ref in refs(everything):
+        used[ref.layer] = max(used.get(ref.layer, 0), ref.call)
+    late = {n for n, k in used.items() if n in model.calls and k == len(model.calls[n])}
+    late = {n for n in late if isinstance(model.layers[n], Model)}
+
+    def earlier(leaf: Any) -> Any:
+        if isinstance(leaf, Ref) and leaf.layer in late:
+            return leaf._replace(call=leaf.call - 1)
+        return leaf
+
+    if late:
+        model.inputs = map_leaves(earlier, model.inputs)
+        model.outputs = map_leaves(earlier, model.outputs)
+        for calls in model.calls.values():
+            for call in calls:
+                call.args = map_leaves(earlier, call.args)
+                call.kwargs = map_leaves(earlier, call.kwargs)
+
+
+__all__ = ["Parser", "flatten", "inspect"]

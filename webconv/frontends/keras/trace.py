@@ -1,0 +1,166 @@
+"""Runs the calls of a model on symbolic tensors, which makes the graph.
+
+What travels is a `Tensor`: a value, and the mask that Keras would carry along with it. A layer that
+is unsupported gives no tensors; what depends on it is skipped, so that all problems are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from webconv.frontends.keras.arguments import bind_arguments
+from webconv.frontends.keras.errors import Problems, label, shown
+from webconv.frontends.keras.tree import Layer, Model, Ref, Tensor, flatten, map_leaves, refs
+from webconv.ir import graph
+from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
+from webconv.ir.graph import Input, State, Value
+from webconv.ir.op import TensorType
+
+
+class Key(NamedTuple):
+    """Call `call` of a layer."""
+
+    layer: str
+    call: int
+
+
+class Tracer:
+    """What one conversion gathers: problems, and the states with their latest values."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+        self.states: dict[str, State] = {}
+        self.reads: dict[str, Value] = {}
+        self.writes: dict[str, Value] = {}
+
+    def read_state(self, name: str, type: TensorType) -> Value:
+        """The state's value: what was last written in this run, else what the last run left."""
+        if name in self.writes:
+            return self.writes[name]
+        if name not in self.reads:
+            self.states[name] = State(name, type)
+            self.reads[name] = graph.input(name, type)
+        return self.reads[name]
+
+    def write_state(self, name: str, value: Value) -> None:
+        """Make `value` the state's next value."""
+        self.writes[name] = value
+
+    def model(self, model: Model, inputs: Sequence[Tensor | None]) -> Any:
+        """The outputs of `model` in the structure that its configuration gives them."""
+        starts = flatten(model.inputs)
+        if len(starts) != len(inputs):
+            rule = f"{len(starts)} inputs are needed, but {len(inputs)} are given"
+            raise ModelFormatError(f"{model.label}: {rule}")
+        done: dict[Key, Any] = {}
+        for start, tensor in zip(starts, inputs, strict=True):
+            model.call(start)
+            done[Key(start.layer, start.call)] = tensor
+        for key in _order(model, done):
+            done[key] = self._call(model, key, done)
+        return map_leaves(lambda leaf: _pick(model, leaf, done), model.outputs)
+
+    def _call(self, model: Model, key: Key, done: dict[Key, Any]) -> Any:
+        call, node = model.call(Ref(*key, 0)), model.layers[key.layer]
+        needed = [*refs(call.args), *refs(call.kwargs)]
+        if any(_pick(model, ref, done) is None for ref in needed):
+            return None
+        args, kwargs = (
+            map_leaves(lambda leaf: _pick(model, leaf, done), x) for x in (call.args, call.kwargs)
+        )
+        if isinstance(node, Layer):
+            if node.class_name == "InputLayer":
+                raise ModelFormatError(f"{model.label}: {node.label} is not among input_layers")
+            return self.layer(node, args, kwargs)
+        if not args or not needed:
+            where = label(node.class_name, node.name)
+            raise ModelFormatError(f"{model.label}: {where} is used without an input")
+        return self.nested(node, args[0])
+
+    def nested(self, model: Model, argument: Any) -> Any:
+        """The outputs of a model that is used as a layer."""
+        if isinstance(argument, dict) and not isinstance(model.inputs, dict):
+            argument = [argument.get(ref.layer) for ref in flatten(model.inputs)]
+        outputs = self.model(model, flatten(argument))
+        return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
+
+    def layer(self, layer: Layer, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """The outputs of `layer` as Tensors, perhaps in lists, or None if it is unsupported."""
+        layer.tracer = self
+        try:
+            bound = bind_arguments(layer, args, kwargs)
+            outputs = layer.rule.function(layer, *bound.args, **(layer.config | bound.kwargs))
+        except (UnsupportedError, ShapeError) as e:
+            text = str(e) if str(e).startswith(layer.label) else f"{layer.label}: {e}"
+            if isinstance(e, ShapeError):
+                raise ShapeError(text) from None
+            self.problems.add(text)
+            return None
+        first_mask = bound.mask if layer.rule.keeps_mask else None
+        return _masked(outputs, first_mask, layer.name)
+
+
+def _masked(outputs: Any, mask: Value | None, name: str) -> Any:
+    """What a layer function returned, as Tensors; nodes without a name get the layer's."""
+    if outputs is None:
+        return None
+    leaves = flatten(outputs)
+    first = leaves[0] if leaves else None
+    for leaf in leaves:
+        name_nodes(leaf.value if isinstance(leaf, Tensor) else leaf, name)
+
+    def tensor(leaf: Any) -> Tensor:
+        return leaf if isinstance(leaf, Tensor) else Tensor(leaf, mask if leaf is first else None)
+
+    return map_leaves(tensor, outputs)
+
+
+def name_nodes(value: Value, name: str) -> None:
+    """Give `name` to the nodes behind `value` that have none: those a layer has just made."""
+    stack = [value.node] if name else []
+    while stack:
+        node = stack.pop()
+        if node.name or isinstance(node.op, Input):
+            continue
+        node.name = name
+        stack += [v.node for v in node.inputs if v]
+
+
+def _order(model: Model, done: dict[Key, Any]) -> list[Key]:
+    """The calls that the outputs need, arguments first; iterative, so depth is no limit."""
+    order: list[Key] = []
+    finished: dict[Key, bool] = dict.fromkeys(done, True)
+    stack = [Key(r.layer, r.call) for r in reversed(list(refs(model.outputs)))]
+    while stack:
+        key = stack.pop()
+        if finished.get(key):
+            continue
+        if key in finished:
+            finished[key] = True
+            order.append(key)
+            continue
+        finished[key] = False
+        stack.append(key)
+        call = model.call(Ref(*key, 0))
+        for ref in reversed([*refs(call.args), *refs(call.kwargs)]):
+            needed = Key(ref.layer, ref.call)
+            if finished.get(needed) is False:
+                where = f"{model.label}: the graph has a cycle"
+                raise ModelFormatError(f"{where} through {shown(ref.layer)}")
+            stack.append(needed)
+    return order
+
+
+def _pick(model: Model, leaf: Any, done: dict[Key, Any]) -> Any:
+    """The tensor that a Ref means, or the leaf itself."""
+    if not isinstance(leaf, Ref):
+        return leaf
+    outputs = done.get(Key(leaf.layer, leaf.call))
+    if outputs is None or leaf.index is None:
+        return outputs
+    found = [outputs] if isinstance(outputs, Tensor) else flatten(outputs)
+    if not 0 <= leaf.index < len(found):
+        rule = f"layer {shown(leaf.layer)} has {len(found)} outputs, so there is no {leaf.index}"
+        raise ModelFormatError(f"{model.label}: {rule}")
+    return found[leaf.index]

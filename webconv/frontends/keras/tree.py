@@ -1,0 +1,168 @@
+"""The layers and models that a configuration describes, before any weight or tensor.
+
+A `Layer` has a rule (how it becomes IR) and perhaps children (a wrapper's layer, a cell). A `Model`
+has layers and the calls that connect them; a Sequential is a Model whose calls form a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from webconv.frontends.keras.errors import label, shown
+from webconv.frontends.keras.reader import Dialect
+from webconv.ir import dtypes, graph
+from webconv.ir.dtypes import DType
+from webconv.ir.errors import ModelFormatError, ShapeError
+from webconv.ir.graph import Value
+from webconv.ir.op import Array
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a layer class becomes IR.
+
+    `function(layer, *tensors, **config)` gives the outputs; its keyword-only parameters are the
+    config's arguments with Keras's defaults. `weights` names the layer's arrays in Keras's order of
+    creation: `name?argument` exists only if that argument is true, `~name` is not trainable.
+    `ignores` names arguments without a meaning at inference. With `keeps_mask` the outputs have the
+    first input's mask. `children` gives the configs of layers inside of the layer, by attribute.
+    """
+
+    function: Callable[..., Any]
+    weights: str | Callable[[Mapping[str, Any]], str] = ""
+    ignores: str = ""
+    keeps_mask: bool = False
+    children: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+
+
+class Tensor(NamedTuple):
+    """What travels between layers: a value, and the mask that Keras carries along with it."""
+
+    value: Value
+    mask: Value | None = None
+
+
+class Ref(NamedTuple):
+    """Output `index` of call `call` of a layer; all outputs if `index` is None."""
+
+    layer: str
+    call: int
+    index: int | None
+
+
+@dataclass(eq=False)
+class Layer:
+    """One layer: what a rule's function gets as its first argument."""
+
+    name: str
+    class_name: str
+    config: dict[str, Any]
+    rule: Rule
+    dialect: Dialect
+    dtype: DType = dtypes.f32
+    trainable: bool = True
+    autocast: bool = True
+    children: dict[str, Layer] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
+    constants: dict[str, Value] = field(default_factory=dict)
+    tracer: Any = None
+
+    @property
+    def label(self) -> str:
+        """What errors call it."""
+        return label(self.class_name, self.name)
+
+    def array(self, name: str, *shape: int | None) -> Array:
+        """The weight `name` in the layer's compute dtype; None in `shape` stands for any size."""
+        array = self.arrays[name]
+        fits = len(shape) == array.ndim and all(
+            n is None or n == size for n, size in zip(shape, array.shape, strict=True)
+        )
+        if not fits:
+            wanted = ", ".join("any" if n is None else str(n) for n in shape)
+            rule = f"weight {name} must have shape [{wanted}]"
+            raise ShapeError(f"{self.label}: {rule}, but it has {list(array.shape)}")
+        return self.cast(array)
+
+    def cast(self, array: Array) -> Array:
+        """`array` in the layer's compute dtype if it is of floats."""
+        return array.astype(self.dtype.numpy, copy=False) if array.dtype.kind == "f" else array
+
+    def weight(self, name: str, *shape: int | None) -> Value:
+        """The weight `name` as a constant; the same one at every call."""
+        return self.constant(name, lambda: self.array(name, *shape))
+
+    def constant(self, name: str, make: Callable[[], Array]) -> Value:
+        """A constant made once however often the layer is called, named `<layer>/<name>`."""
+        if name not in self.constants:
+            self.constants[name] = graph.constant(make(), f"{self.name}/{name}")
+        return self.constants[name]
+
+    def scalar(self, value: float) -> Value:
+        """A constant of the layer's compute dtype."""
+        return graph.constant(np.asarray(value, self.dtype.numpy))
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a layer: arguments are Refs, constants, and lists and dicts of them."""
+
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+
+@dataclass(eq=False)
+class Model:
+    """Layers and how they are connected; `inputs` and `outputs` are structures of Refs."""
+
+    name: str
+    layers: dict[str, Layer | Model]
+    calls: dict[str, list[Call]]
+    inputs: Any
+    outputs: Any
+    is_sequential: bool = False
+    has_input_layer: bool = True
+    class_name: str = "Functional"
+    trainable: bool = True
+
+    @property
+    def label(self) -> str:
+        """What errors call it."""
+        return label(self.class_name, self.name)
+
+    def call(self, ref: Ref) -> Call:
+        """The call that `ref` means; raises ModelFormatError if there is none."""
+        calls = self.calls.get(ref.layer)
+        if calls is None:
+            raise ModelFormatError(f"{self.label}: there is no layer {shown(ref.layer)}")
+        if not 0 <= ref.call < len(calls):
+            rule = f"layer {shown(ref.layer)} has {len(calls)} calls, so there is no call {ref.call}"
+            raise ModelFormatError(f"{self.label}: {rule}")
+        return calls[ref.call]
+
+
+def flatten(structure: Any) -> list[Any]:
+    """The leaves of lists, tuples and dicts (in the order of sorted keys, as Keras does)."""
+    if isinstance(structure, dict):
+        return [leaf for k in sorted(structure) for leaf in flatten(structure[k])]
+    if isinstance(structure, list | tuple) and not hasattr(structure, "_fields"):
+        return [leaf for v in structure for leaf in flatten(v)]
+    return [structure]
+
+
+def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
+    """`structure` with every leaf replaced."""
+    if isinstance(structure, dict):
+        return {k: map_leaves(function, v) for k, v in structure.items()}
+    if isinstance(structure, list | tuple) and not hasattr(structure, "_fields"):
+        return [map_leaves(function, v) for v in structure]
+    return function(structure)
+
+
+def refs(structure: Any) -> Iterator[Ref]:
+    """The Refs in a structure."""
+    return (leaf for leaf in flatten(structure) if isinstance(leaf, Ref))

@@ -1,0 +1,1 @@
+"""Parity checks in a real browser."""
