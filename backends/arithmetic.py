@@ -53,15 +53,19 @@ def check_types(function: str, types: tuple[str, ...], result: str) -> None:
 
 
 class Arithmetic:
-    """IEEE arithmetic; on a GPU i64 is computed as i32."""
+    """IEEE arithmetic; on a GPU i64 is computed as i32. `fused` rounds `fma` once."""
 
-    def __init__(self, gpu: bool = False) -> None:
+    def __init__(self, gpu: bool = False, fused: bool = False) -> None:
+        self.gpu = gpu
+        self.fused = fused
         self.types = TYPES | ({"i64": TYPES["i32"]} if gpu else {})
 
     def apply(self, function: str, args: tuple[Array, ...], type: str) -> Array:
         """The value of a primitive, of its result type."""
         if function in ("f32", "i32", "u32", "i64"):
             return self.convert(args[0], self.types[type])
+        if function == "fma" and self.fused:
+            return _fused(*args).astype(np.float32)
         return np.asarray(_FUNCTIONS[function](*args))
 
     def convert(self, x: Array, to: Numeric) -> Array:
@@ -73,7 +77,7 @@ class Arithmetic:
         edge = np.where(x >= high, np.iinfo(to).max, np.where(x <= low, np.iinfo(to).min, 0))
         return np.where((x > low) & (x < high), inside, edge.astype(to))
 
-    def loaded(self, x: Array) -> Array:
+    def moved(self, x: Array) -> Array:
         """A value as it comes out of, or goes into, memory."""
         return x
 
@@ -90,6 +94,11 @@ def _remainder(x: Array, y: Array) -> Array:
     if np.any(y == 0):
         raise GraphError("rem: x rem 0, which traps on wasm")
     return np.asarray(np.fmod(x, np.where(y == -1, 1, y)) if x.dtype.kind == "i" else np.fmod(x, y))
+
+
+def _fused(a: Array, b: Array, c: Array) -> Array:
+    """a * b + c in f64, where the product of f32 is exact."""
+    return np.asarray(a.astype(np.float64) * b + c)
 
 
 def _shift(function: Callable[..., Any]) -> Callable[[Array, Array], Array]:
@@ -151,7 +160,7 @@ class Hostile(Arithmetic):
         floats = [a for a in args if a.dtype == np.float32]
         if not floats or function in ("select", "bits", "from_bits"):
             return super().apply(function, args, type)
-        args = tuple(self.loaded(a) for a in args)
+        args = tuple(self.moved(a) for a in args)
         floats = [a for a in args if a.dtype == np.float32]
         if function == "fma":
             return self._fma(*args)
@@ -159,7 +168,7 @@ class Hostile(Arithmetic):
         if function in _ULP:
             value = self._off(function, args, value)
         if function in _ARITHMETIC:
-            return self.loaded(self._junk_unless_finite(floats, value))
+            return self.moved(self._junk_unless_finite(floats, value))
         if function in _FREE_ON_NAN:
             return self._free_on_nan(floats, value)
         return value
@@ -173,7 +182,7 @@ class Hostile(Arithmetic):
         junk = self.random.integers(limits.min, limits.max, np.shape(x), to, endpoint=True)
         return np.where(inside, value, junk)
 
-    def loaded(self, x: Array) -> Array:
+    def moved(self, x: Array) -> Array:
         """Denormals flushed at random."""
         if x.dtype != np.float32:
             return x
@@ -197,9 +206,9 @@ class Hostile(Arithmetic):
         fused = self.random.random() < 0.5
         if not fused:
             return self.apply("add", (self.apply("mul", (a, b), "f32"), c), "f32")
-        exact = a.astype(np.float64) * b + c
+        exact = _fused(a, b, c)
         value = _either_way(exact, exact.astype(np.float32), self.random)
-        return self.loaded(self._junk_unless_finite([a, b, c], value))
+        return self.moved(self._junk_unless_finite([a, b, c], value))
 
     def _off(self, function: str, args: tuple[Array, ...], value: Array) -> Array:
         exact = _FUNCTIONS[function](*(a.astype(np.float64) for a in args))

@@ -71,18 +71,17 @@ def dims_function(values: Sequence[Dim]) -> Code:
 
 def string(text: str) -> str:
     """A string literal that no content ends, in a module or in a script element."""
+    return _UNSAFE.sub(_escape, json.dumps(text, ensure_ascii=False))
 
-    def escape(match: re.Match[str]) -> str:
-        found = match[0]
-        return f"\\u{ord(found):04x}" if len(found) == 1 else "\\x3c" + found[1:]
 
-    return _UNSAFE.sub(escape, json.dumps(text, ensure_ascii=False))
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0][0]):04x}{match[0][1:]}"
 
 
 def _template(text: str) -> str:
     """Several lines, readable: generated kernels are for reading too."""
     escaped = re.sub(r"[\\`]|\$(?=\{)", r"\\\g<0>", text)
-    return "`" + _UNSAFE.sub(lambda m: f"\\x{ord(m[0][0]):02x}" + m[0][1:], escaped) + "`"
+    return f"`{_UNSAFE.sub(_escape, escaped)}`"
 
 
 def js_literal(value: Any, indent: int = 0) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,12 @@ from webconv.backends.expr import (
     Load,
     Opaque,
     Var,
+    call,
     opaque,
+    walk,
 )
 from webconv.backends.functions import FUNCTIONS
+from webconv.ir import dims
 from webconv.ir.dims import Apply, Atom, Dim, Symbol
 from webconv.ir.errors import GraphError
 from webconv.ir.op import Array
@@ -29,7 +33,7 @@ from webconv.ir.op import Array
 # Elements of one array: small enough for the cache, large enough to hide Python.
 CHUNK = 1 << 17
 
-_COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
+_COMBINE = {"sum": ("add",), "prod": ("mul",), "max": ("max", "or"), "min": ("min", "and")}
 _DIMS: dict[str, Callable[..., Any]] = {
     "floordiv": np.floor_divide,
     "min": np.minimum,
@@ -41,12 +45,15 @@ _DIMS: dict[str, Callable[..., Any]] = {
 class Scope:
     """Names with their values, and what was computed from them.
 
-    `shape` is the shape that values broadcast to. A fold opens a scope inside of another; what
-    does not depend on the names it binds is computed outside, once.
+    Values broadcast to `shape`, the shape of an index space whose points are numbered by `points`;
+    only `active` ones may load. A fold opens a scope inside of another; what does not depend on the
+    names that it binds is computed outside, once.
     """
 
     names: dict[str, Any]
     shape: tuple[int, ...] = ()
+    points: Array = field(default_factory=lambda: np.zeros((), np.int64))
+    active: Array = field(default_factory=lambda: np.ones((), np.bool_))
     outer: Scope | None = None
     memo: dict[Expr, Array] = field(default_factory=dict)
 
@@ -68,10 +75,10 @@ class Scope:
 
 
 class Evaluator:
-    """Evaluates expressions; `read(load, offset, guard, copy)` gives what a Load finds."""
+    """Evaluates expressions; `read` gives what a Load finds."""
 
     def __init__(
-        self, arithmetic: Arithmetic, read: Callable[[Load, Scope, Evaluator], Array] | None = None
+        self, arithmetic: Arithmetic, read: Callable[[Load, Scope], Array] | None = None
     ) -> None:
         self.arithmetic = arithmetic
         self.read = read
@@ -108,7 +115,7 @@ class Evaluator:
             case Fold():
                 return self._fold(e, scope)
             case Load() if self.read is not None:
-                return self.read(e, scope, self)
+                return self.read(e, scope)
         raise GraphError(f"{e!r} cannot be evaluated")
 
     def dim(self, d: Dim, scope: Scope) -> Any:
@@ -147,57 +154,66 @@ class Evaluator:
     def _fold(self, e: Fold, scope: Scope) -> Array:
         extent = self.dim(e.extent, scope)
         start = self.value(e.init, scope)
-        term = _term(e)
-        if term is not None and np.ndim(extent) == 0:
-            return self._reduce(e, term, int(extent), start, scope)
+        split = _split(e)
+        if split is not None and np.ndim(extent) == 0:
+            return self._reduce(e, *split, int(extent), start, scope)
         return self._iterate(e, extent, start, scope)
 
     def _iterate(self, e: Fold, extent: Any, start: Array, scope: Scope) -> Array:
-        accumulator = start
-        for i in range(int(np.max(extent, initial=0))):
-            names = {e.symbol.name: i, e.accumulator.name: accumulator}
-            new = self.value(e.next, Scope(names, scope.shape, scope))
-            accumulator = new if np.ndim(extent) == 0 else np.where(i < extent, new, accumulator)
-        return accumulator
+        """The fold as a loop; points whose extent is reached keep their value."""
+        value = start
+        for i in range(int(np.max(extent))):
+            names = {e.symbol.name: i, e.accumulator.name: value}
+            active = scope.active & (i < extent)
+            new = self.value(e.next, Scope(names, scope.shape, scope.points, active, scope))
+            value = new if np.ndim(extent) == 0 else np.where(active, new, value)
+        return value
 
-    def _reduce(self, e: Fold, term: Expr, extent: int, start: Array, scope: Scope) -> Array:
-        """The fold in parts of the loop, each part as one array with a leading axis."""
-        combine = _COMBINE[str(e.associative)]
-        step = max(1, CHUNK // max(1, int(np.prod(scope.shape, dtype=np.int64))))
-        accumulator = start
+    def _reduce(
+        self, e: Fold, combine: str, term: Expr, extent: int, start: Array, scope: Scope
+    ) -> Array:
+        """The fold in parts of its loop, each part one array with a leading axis."""
+        step = max(1, CHUNK // max(1, math.prod(scope.shape)))
+        value = start
         for i in range(0, extent, step):
-            part = np.arange(i, min(i + step, extent), dtype=np.int64)
-            symbol = part.reshape(-1, *(1 for _ in scope.shape))
-            inner = Scope({e.symbol.name: symbol}, (len(part), *scope.shape), scope)
-            values = self.value(term, inner)
-            if values.ndim <= len(scope.shape):
-                values = values[None]
-            values = np.broadcast_to(values, (len(part), *values.shape[1:]))
-            total = self._tree(combine, values, e.type)
-            accumulator = self.arithmetic.apply(combine, (accumulator, total), e.type)
-        return accumulator
+            n = min(step, extent - i)
+            symbol = np.arange(i, i + n, dtype=np.int64).reshape(-1, *(1 for _ in scope.shape))
+            shape = (n, *scope.shape)
+            inner = Scope({e.symbol.name: symbol}, shape, scope.points, scope.active, scope)
+            terms = self.value(term, inner)
+            terms = terms if terms.ndim > len(scope.shape) else terms[None]
+            terms = np.broadcast_to(terms, (n, *terms.shape[1:]))
+            value = self.arithmetic.apply(combine, (value, self._tree(combine, terms, e)), e.type)
+        return value
 
-    def _tree(self, combine: str, values: Array, type: str) -> Array:
-        while len(values) > 1:
-            half = len(values) // 2
-            paired = self.arithmetic.apply(combine, (values[:half], values[half : 2 * half]), type)
-            values = np.concatenate([paired, values[2 * half :]]) if len(values) % 2 else paired
-        return values[0]
+    def _tree(self, combine: str, terms: Array, e: Fold) -> Array:
+        while len(terms) > 1:
+            half = len(terms) // 2
+            pairs = self.arithmetic.apply(combine, (terms[:half], terms[half : 2 * half]), e.type)
+            terms = np.concatenate([pairs, terms[2 * half :]])
+        return np.asarray(terms[0])
 
 
-def _term(e: Fold) -> Expr | None:
-    """The term of an associative fold, if `next` is written as `accumulator (op) term`."""
-    if e.associative is None or not isinstance(e.next, Call):
-        return None
-    name = e.accumulator.name
-    match e.next.function, e.next.args:
-        case "fma", (a, b, c) if e.associative == "sum" and c == e.accumulator:
-            term: Expr = Call("mul", (a, b), e.type)
-        case function, (a, b) if function == _COMBINE[e.associative] and e.accumulator in (a, b):
+def _split(e: Fold) -> tuple[str, Expr] | None:
+    """(primitive, term) of an associative fold whose `next` is `accumulator (op) term`.
+
+    Not if the extent of a fold inside depends on the loop: it is better taken step by step.
+    """
+    match e.next:
+        case Call(function="fma", args=(a, b, c)) if e.associative == "sum" and c == e.accumulator:
+            combine, term = "add", call("mul", a, b)
+        case Call(function=combine, args=(a, b)) if combine in _COMBINE.get(
+            e.associative or "", ()
+        ):
             term = b if a == e.accumulator else a
         case _:
             return None
-    return None if name in term.free else term
+    inner = (x for x in walk(term) if isinstance(x, Fold))
+    if e.accumulator.name in term.free or any(
+        e.symbol.name in dims.symbols(x.extent) for x in inner
+    ):
+        return None
+    return combine, term
 
 
 def evaluate_expr(

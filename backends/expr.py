@@ -11,9 +11,10 @@ Expressions are immutable and compared by structure; the printers compute equal 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Union
 
 from webconv.ir import dims
@@ -385,8 +386,16 @@ def f32(x: float) -> Expr:
     return Call("from_bits", (Const(int(value.view(np.int32)), "i32"),), "f32")
 
 
-def rewrite(expr: Expr, replace: Callable[[Expr], Expr | None], on_dim: Callable[[Dim], Dim] | None = None) -> Expr:
-    """`expr` rebuilt bottom-up, where `replace` gives something; Dims go through `on_dim`."""
+def rewrite(
+    expr: Expr,
+    replace: Callable[[Expr], Expr | None],
+    on_dim: Callable[[Dim], Dim] | None = None,
+    rename: Mapping[str, str] = MappingProxyType({}),
+) -> Expr:
+    """`expr` rebuilt bottom-up, or replaced where `replace` gives something.
+
+    Dims go through `on_dim`; variables and accumulators in `rename` get another name.
+    """
     memo: dict[Expr, Expr] = {}
     dim_memo: dict[Dim, Dim] = {}
 
@@ -417,18 +426,33 @@ def rewrite(expr: Expr, replace: Callable[[Expr], Expr | None], on_dim: Callable
                 new = Call(e.function, args, e.type)
                 return _simplify(new) or new
             case Fold():
+                name = e.accumulator.name
                 return Fold(
-                    e.symbol, dim(e.extent), e.accumulator, go(e.init), go(e.next),
-                    e.associative, e.type,
+                    e.symbol,
+                    dim(e.extent),
+                    Var(rename.get(name, name), e.type),
+                    go(e.init),
+                    go(e.next),
+                    e.associative,
+                    e.type,
                 )
+            case Var() if e.name in rename:
+                return Var(rename[e.name], e.type)
         return e
 
     return go(expr)
 
 
-def substitute(expr: Expr, values: dict[str, Dim]) -> Expr:
-    """`expr` with loop variables replaced by index expressions."""
-    return rewrite(expr, lambda e: None if e.free & values.keys() else e, lambda d: dims.bind(d, values))
+def substitute(
+    expr: Expr, values: Mapping[str, Dim], rename: Mapping[str, str] = MappingProxyType({})
+) -> Expr:
+    """`expr` with loop variables replaced by index expressions, and variables renamed."""
+    changed = values.keys() | rename.keys()
+
+    def keep(e: Expr) -> Expr | None:
+        return None if e.free & changed else e
+
+    return rewrite(expr, keep, lambda d: dims.bind(d, values), rename)
 
 
 def walk(*exprs: Expr) -> Iterator[Expr]:

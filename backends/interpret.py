@@ -1,15 +1,15 @@
 """Runs lowered entries in NumPy: what the printed kernels must compute, without a browser.
 
 It is strict where targets may do anything: a load out of bounds under its guard, a store that is
-out of bounds or collides with another of its kernel, an element read before it is written and an
-integer division that would trap raise GraphError.
+out of bounds or collides with another of its kernel, an element read before it is written or
+stored to by another point of the same kernel, and an integer division that would trap raise
+GraphError.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ import numpy as np
 from webconv.backends.arithmetic import Arithmetic, Hostile
 from webconv.backends.evaluate import CHUNK, Evaluator, Scope, evaluate_expr
 from webconv.backends.expr import Load
-from webconv.backends.kernel import Buffer, Entry, Kernel, Loop, Store
+from webconv.backends.kernel import Buffer, Entry, Kernel, Step, Store
+from webconv.backends.memory import Storage
 from webconv.ir import dims
-from webconv.ir.dims import Dim, Shape, Symbol
+from webconv.ir.dims import Shape, Symbol
 from webconv.ir.errors import GraphError, ShapeError
 from webconv.ir.op import Array
 
@@ -45,16 +46,19 @@ def run(
         if dims.evaluate(left, bound) != dims.evaluate(right, bound):
             raise ShapeError(f"{left} must equal {right} for {bound}")
     arithmetic = Arithmetic(gpu) if hostile is None else Hostile(hostile, gpu)
-    machine = Machine(arithmetic, bound, gpu)
+    machine = Machine(arithmetic, bound)
+    states = {} if states is None else states
     with np.errstate(all="ignore"):
-        machine.fill(entry, inputs, states or {})
+        machine.fill(entry, inputs, states)
         for step in entry.steps:
             machine.step(step)
-        return machine.finish(entry, states)
+        outputs = {n: machine.get(b, s) for n, (b, s) in entry.outputs.items()}
+        states |= {n: machine.get(b, b.shape) for n, b in entry.writes.items()}
+    return outputs
 
 
 def _bind(entry: Entry, inputs: Mapping[str, Array]) -> dict[str, int]:
-    """The symbols that are bare dims of inputs."""
+    """The symbols that are bare dims of inputs; raises ShapeError if a shape misfits."""
     sizes: dict[str, int] = {}
     for name, (_, shape) in entry.inputs.items():
         if name not in inputs:
@@ -65,211 +69,143 @@ def _bind(entry: Entry, inputs: Mapping[str, Array]) -> dict[str, int]:
             found = dims.bare_atom(d)
             if isinstance(found, Symbol):
                 sizes.setdefault(found.name, n)
+    for name, (_, shape) in entry.inputs.items():
+        expected = tuple(dims.evaluate(d, sizes) for d in shape)
+        if expected != np.shape(inputs[name]):
+            raise ShapeError(
+                f"input {name!r} must have shape {expected}, not {np.shape(inputs[name])}"
+            )
     return sizes
-
-
-@dataclass
-class Storage:
-    """The elements of a buffer, all copies behind each other, and what is known of each.
-
-    `marks` holds the number of the kernel invocation that wrote an element last.
-    """
-
-    values: Array
-    written: Array
-    marks: Array
-    size: int
 
 
 class Machine:
     """Memory, the sizes, and the number of the kernel invocation under way."""
 
-    def __init__(self, arithmetic: Arithmetic, sizes: Mapping[str, int], gpu: bool) -> None:
+    def __init__(self, arithmetic: Arithmetic, sizes: Mapping[str, int]) -> None:
         self.evaluator = Evaluator(arithmetic, self._read)
         self.sizes = dict(sizes)
-        self.gpu = gpu
-        self.old: dict[Buffer, Storage] = {}
-        self.new: dict[Buffer, Storage] = {}
+        self.memory: dict[Buffer, Storage] = {}
         self.invocation = 0
 
     def fill(self, entry: Entry, inputs: Mapping[str, Array], states: Mapping[str, Array]) -> None:
-        """Allocates every buffer and stores inputs, weights and states."""
-        for buffer in entry.buffers:
-            self.old[buffer] = self._allocate(buffer)
-            # A state is written to its other copy.
-            state = buffer.kind == "state"
-            self.new[buffer] = self._allocate(buffer) if state else self.old[buffer]
+        """Allocates every buffer and stores weights, inputs and states."""
+        for buffer in (*entry.buffers, *entry.reads.values()):
+            size = dims.evaluate(buffer.size, self.sizes)
+            self.memory[buffer] = Storage(buffer, size, self.evaluator.arithmetic.gpu)
             if buffer.data is not None:
-                self._put(buffer, buffer.data)
-        for name, (buffer, shape) in entry.inputs.items():
-            expected = self._shape(shape)
-            if np.shape(inputs[name]) != expected:
-                raise ShapeError(
-                    f"input {name!r} must have shape {expected}, not {np.shape(inputs[name])}"
-                )
-            self._put(buffer, np.asarray(inputs[name]))
+                self.memory[buffer].put(buffer.data)
+        for name, (buffer, _) in entry.inputs.items():
+            self.memory[buffer].put(np.asarray(inputs[name]))
         for name, buffer in entry.reads.items():
-            first = np.zeros(self.old[buffer].size) if buffer.data is None else buffer.data
-            self._put(buffer, np.asarray(states.get(name, first)))
+            first = np.zeros(self.memory[buffer].size) if buffer.data is None else buffer.data
+            self.memory[buffer].put(np.asarray(states.get(name, first)))
 
-    def step(self, step: Kernel | Loop) -> None:
-        """Runs a kernel, or the kernels of a loop."""
+    def get(self, buffer: Buffer, shape: Shape) -> Array:
+        """The contents of a buffer."""
+        return self.memory[buffer].get(self._shape(shape)).astype(buffer.dtype.numpy)
+
+    def step(self, step: Step) -> None:
+        """Runs a kernel, or the steps of a loop."""
         if isinstance(step, Kernel):
             self._kernel(step)
             return
         for i in range(dims.evaluate(step.count, self.sizes)):
             self.sizes[step.index.name] = i
-            for kernel in step.body:
-                self._kernel(kernel)
+            for inner in step.body:
+                self.step(inner)
         self.sizes.pop(step.index.name, None)
-
-    def finish(self, entry: Entry, states: dict[str, Array] | None) -> dict[str, Array]:
-        """The outputs; commits the states."""
-        outputs = {n: self._get(b, s, self.old) for n, (b, s) in entry.outputs.items()}
-        stored = {b for step in entry.steps for k in _kernels(step) for b in k.writes}
-        if states is not None:
-            for name, buffer in entry.writes.items():
-                copies = self.new if buffer in stored else self.old
-                states[name] = self._get(buffer, buffer.shape, copies)
-        return outputs
 
     def _shape(self, shape: Shape) -> tuple[int, ...]:
         return tuple(dims.evaluate(d, self.sizes) for d in shape)
 
-    def _allocate(self, buffer: Buffer) -> Storage:
-        size = dims.evaluate(buffer.size, self.sizes)
-        n = size * buffer.ring
-        return Storage(
-            np.zeros(n, self._stored(buffer)), np.zeros(n, np.bool_), np.zeros(n, np.int64), size
-        )
-
-    def _stored(self, buffer: Buffer) -> np.dtype[Any]:
-        """How an element lies in memory."""
-        dtype = buffer.dtype
-        if dtype.is_float:
-            return np.dtype(np.float16 if dtype.bits == 16 else np.float32)
-        bits = min(dtype.bits, 32) if self.gpu else dtype.bits
-        return np.dtype(np.bool_ if dtype.kind == "b" else f"{dtype.kind}{bits // 8}")
-
-    def _put(self, buffer: Buffer, data: Array) -> None:
-        storage = self.old[buffer]
-        flat = np.ravel(data).astype(storage.values.dtype)
-        if flat.size > storage.values.size:
-            raise GraphError(
-                f"{buffer.name} has {storage.size} elements, but {flat.size} are given"
-            )
-        storage.values[: flat.size] = flat
-        storage.written[: flat.size] = True
-
-    def _get(self, buffer: Buffer, shape: Shape, copies: Mapping[Buffer, Storage]) -> Array:
-        sizes = self._shape(shape)
-        n = int(np.prod(sizes, dtype=np.int64))
-        storage = copies[buffer]
-        if n > storage.size or not storage.written[:n].all():
-            raise GraphError(f"{buffer.name}: not all of {sizes} is written")
-        return storage.values[:n].reshape(sizes).astype(buffer.dtype.numpy)
-
     def _kernel(self, kernel: Kernel) -> None:
         self.invocation += 1
-        extents = self._shape(tuple(a.extent for a in kernel.axes))
+        # What a kernel reads is what was there before it, so stores to what it reads come last.
         in_place = set(kernel.reads) & set(kernel.writes)
+        for buffer in in_place:
+            self.memory[buffer].watch()
         pending = []
-        for ranges in _chunks(extents):
-            scope = self._scope(kernel, ranges)
+        for scope in self._scopes(kernel):
             for store in kernel.stores:
-                write = self._store(kernel, store, scope)
+                where, value, points = self._evaluate(store, scope)
                 if store.buffer in in_place:
-                    pending.append(write)
+                    pending.append((store.buffer, where, value, points))
                 else:
-                    self._commit(kernel, *write)
-        # What a kernel reads is what was there before it.
-        for write in pending:
-            self._commit(kernel, *write)
+                    self.memory[store.buffer].store(where, value, self.invocation)
+        for buffer, where, value, points in pending:
+            self.memory[buffer].check_readers(where, points)
+            self.memory[buffer].store(where, value, self.invocation)
+        for buffer in in_place:
+            self.memory[buffer].readers = None
 
-    def _scope(self, kernel: Kernel, ranges: tuple[range, ...]) -> Scope:
-        names: dict[str, Any] = dict(self.sizes)
-        rank = len(ranges)
-        for k, (axis, r) in enumerate(zip(kernel.axes, ranges, strict=True)):
-            shape = [1] * rank
-            shape[k] = len(r)
-            names[axis.symbol.name] = np.arange(r.start, r.stop, dtype=np.int64).reshape(shape)
-        return Scope(names, tuple(len(r) for r in ranges))
+    def _scopes(self, kernel: Kernel) -> Iterator[Scope]:
+        """The index space in parts, a NumPy axis per axis."""
+        extents = self._shape(tuple(a.extent for a in kernel.axes))
+        for ranges in _boxes(extents):
+            indices = np.ix_(*(np.arange(r.start, r.stop, dtype=np.int64) for r in ranges))
+            names: dict[str, Any] = dict(self.sizes)
+            for axis, index in zip(kernel.axes, indices, strict=True):
+                names[axis.symbol.name] = index
+            points = np.zeros((), np.int64)
+            for n, index in zip(extents, indices, strict=True):
+                points = points * n + index
+            yield Scope(names, points.shape, points)
 
-    def _store(self, kernel: Kernel, store: Store, scope: Scope) -> tuple[Store, Array, Array]:
-        """(store, elements, values), only where the guard holds."""
-        buffer = store.buffer
-        if store.value.type != buffer.compute:
-            raise GraphError(
-                f"{kernel.name}: {buffer.name} holds {buffer.dtype}, not {store.value.type}"
-            )
+    def _evaluate(self, store: Store, scope: Scope) -> tuple[Array, Array, Array]:
+        """(elements, values, points) of a store, where its guard holds."""
+        if store.value.type != store.buffer.compute:
+            raise GraphError(f"{store.buffer.name} is {store.buffer.dtype}, not {store.value.type}")
         value = self.evaluator.value(store.value, scope)
-        guard = np.True_ if store.guard is None else self.evaluator.value(store.guard, scope)
-        self._check_index(kernel.name, store, scope, guard)
-        where = self._elements(store, scope)
-        guard, where, value = (
-            np.broadcast_to(a, scope.shape).ravel() for a in (guard, where, value)
+        guard = self._guard(store, scope)
+        self._check(store, scope, guard)
+        parts = (self._elements(store, scope), value, scope.points)
+        guard = np.broadcast_to(guard, scope.shape)
+        where, value, points = (np.broadcast_to(p, scope.shape)[guard] for p in parts)
+        return where, self.evaluator.arithmetic.moved(value), points
+
+    def _read(self, load: Load, scope: Scope) -> Array:
+        guard = self._guard(load, scope) & scope.active
+        self._check(load, scope, guard)
+        where = self._elements(load, scope)
+        storage = self.memory[load.buffer]
+        storage.note(where, guard, scope.points)
+        value = storage.load(where, guard).astype(self.evaluator.arithmetic.types[load.type])
+        return np.where(guard, self.evaluator.arithmetic.moved(value), value.dtype.type(0))
+
+    def _guard(self, access: Load | Store, scope: Scope) -> Array:
+        return np.asarray(
+            True if access.guard is None else self.evaluator.value(access.guard, scope)
         )
-        return store, where[guard], self.evaluator.arithmetic.loaded(value[guard])
-
-    def _commit(self, kernel: Kernel, store: Store, where: Array, value: Array) -> None:
-        storage = self.new[store.buffer]
-        fresh = storage.marks[where] != self.invocation
-        storage.marks[where] = -np.arange(1, len(where) + 1)
-        if not fresh.all() or (storage.marks[where] != -np.arange(1, len(where) + 1)).any():
-            raise GraphError(f"{kernel.name}: stores to {store.buffer.name} collide")
-        storage.marks[where] = self.invocation
-        storage.values[where] = value.astype(storage.values.dtype)
-        storage.written[where] = True
-
-    def _read(self, load: Load, scope: Scope, evaluator: Evaluator) -> Array:
-        guard = np.True_ if load.guard is None else evaluator.value(load.guard, scope)
-        self._check_index("load", load, scope, guard)
-        storage = self.old[load.buffer]
-        where = np.where(guard, self._elements(load, scope), 0)
-        if not np.any(guard):
-            return np.zeros(where.shape, evaluator.arithmetic.types[load.type])
-        if not np.all(storage.written[where] | ~guard):
-            raise GraphError(f"{load.buffer.name} is read where it is not written")
-        value = storage.values[where].astype(evaluator.arithmetic.types[load.type])
-        return np.where(guard, evaluator.arithmetic.loaded(value), value.dtype.type(0))
 
     def _elements(self, access: Load | Store, scope: Scope) -> Array:
         where = self.evaluator.dim(access.offset, scope)
         if access.ring is not None:
             copy = self.evaluator.dim(access.ring, scope) % access.buffer.ring
-            where = where + copy * self.old[access.buffer].size
+            where = where + copy * self.memory[access.buffer].size
         return np.asarray(where, np.int64)
 
-    def _check_index(self, name: str, access: Load | Store, scope: Scope, guard: Any) -> None:
+    def _check(self, access: Load | Store, scope: Scope, guard: Array) -> None:
+        """Every index is inside of its dim where the guard holds."""
         buffer = access.buffer
-        if dims.evaluate(dims.product(access.shape), self.sizes) > self.old[buffer].size:
-            raise GraphError(f"{name}: {buffer.name} has less elements than shape {access.shape}")
+        if dims.evaluate(dims.product(access.shape), self.sizes) > self.memory[buffer].size:
+            raise GraphError(f"{buffer.name} has fewer elements than {access.shape}")
         for i, n in zip(access.index, access.shape, strict=True):
-            if _is_inside(i, n):
+            if dims.bounds(i)[0] >= 0 and dims.bounds(n - i)[0] > 0:
                 continue
             value, limit = self.evaluator.dim(i, scope), self.evaluator.dim(n, scope)
-            outside = ((value < 0) | (value >= limit)) & guard
-            if np.any(outside):
-                raise GraphError(f"{name}: {buffer.name}[{i}] is out of bounds {n} under its guard")
+            if np.any(((value < 0) | (value >= limit)) & guard):
+                raise GraphError(f"{buffer.name}: index {i} is not in [0, {n}) under its guard")
 
 
-def _is_inside(i: Dim, n: Dim) -> bool:
-    return dims.bounds(i)[0] >= 0 and dims.bounds(n - i)[0] > 0
-
-
-def _kernels(step: Kernel | Loop) -> tuple[Kernel, ...]:
-    return (step,) if isinstance(step, Kernel) else step.body
-
-
-def _chunks(extents: tuple[int, ...]) -> Iterator[tuple[range, ...]]:
+def _boxes(extents: tuple[int, ...]) -> Iterator[tuple[range, ...]]:
     """Boxes of at most CHUNK points that make up the index space, in order."""
-    steps = []
+    steps: list[int] = []
     points = 1
     for n in reversed(extents):
         steps.insert(0, max(1, min(n, CHUNK // points)))
         points *= steps[0]
-    parts = [
+    parts = (
         [range(i, min(i + step, n)) for i in range(0, n, step)]
         for n, step in zip(extents, steps, strict=True)
-    ]
+    )
     return itertools.product(*parts)

@@ -65,7 +65,7 @@ class Let:
     """`target = function(args)`.
 
     Functions are the primitives of `webconv.backends.expr`, our own `FUNCTIONS`, and for indices
-    `udiv` (both non-negative), `floordiv`, `size` (the value of the symbol that the literal names)
+    `udiv` (both non-negative), `floordiv`, `size` (the symbol that the literal has as its type)
     and `iota` (0, 1, 2, 3).
     """
 
@@ -437,26 +437,34 @@ def is_multiple(d: Dim, n: int) -> bool:
 
 
 def unrolled(kernel: Kernel, copies: Sequence[dict[str, Dim]]) -> list[Store]:
-    """The stores of `kernel`, once per copy with its axes replaced."""
+    """The stores of `kernel`, once per copy with its axes replaced.
+
+    Folds that a copy changes get accumulators of their own; the others are shared.
+    """
+    roots = [x for s in kernel.stores for x in (*s.exprs, *_opaque(s.offset))]
+    folds = [e for e in walk(*roots) if isinstance(e, Fold)]
     out = []
-    for copy in copies:
+    for k, copy in enumerate(copies):
+        rename = {name: f"{name}.{k}" for name in _changed_accumulators(folds, set(copy))}
         for s in kernel.stores:
-            out.append(
-                Store(
-                    s.buffer,
-                    s.shape,
-                    tuple(_substitute_dim(i, copy) for i in s.index),
-                    substitute(s.value, copy),
-                    None if s.guard is None else substitute(s.guard, copy),
-                    s.ring,
-                )
-            )
+            index = tuple(_substitute_dim(i, copy, rename) for i in s.index)
+            guard = None if s.guard is None else substitute(s.guard, copy, rename)
+            value = substitute(s.value, copy, rename)
+            out.append(Store(s.buffer, s.shape, index, value, guard, s.ring))
     return out
 
 
-def _substitute_dim(d: Dim, values: dict[str, Dim]) -> Dim:
-    from webconv.backends.expr import Index as Value
+def _changed_accumulators(folds: Sequence[Fold], names: set[str]) -> set[str]:
+    """The accumulators of folds that depend on `names`, also by way of other accumulators."""
+    changed: set[str] = set()
+    while True:
+        found = {f.accumulator.name for f in folds if f.free & (names | changed)}
+        if found <= changed:
+            return changed
+        changed |= found
 
-    result = substitute(Value(d), values)
-    assert isinstance(result, Value)
+
+def _substitute_dim(d: Dim, values: dict[str, Dim], rename: dict[str, str]) -> Dim:
+    result = substitute(Index(d), values, rename)
+    assert isinstance(result, Index)
     return result.dim

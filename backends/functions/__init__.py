@@ -1,7 +1,7 @@
 """Our mathematics: functions as kernel IR, the same text on every target.
 
 `FUNCTIONS` maps names to bodies; `apply` calls one. A function of integers has its type in its
-name (`div_i32`), and `apply("div", ...)` finds it by its arguments.
+name (`ipow_i32`), and `apply("ipow", ...)` finds it by its arguments.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from webconv.backends.expr import Call, Expr, Number, wrap
 from webconv.backends.functions.core import Function
 from webconv.backends.functions.error_function import ERROR_FUNCTIONS
 from webconv.backends.functions.exponential import EXPONENTIALS
+from webconv.backends.functions.hyperbolic import HYPERBOLIC
 from webconv.backends.functions.integers import INTEGERS
 from webconv.backends.functions.logarithm import LOGARITHMS
+from webconv.backends.functions.power import POWERS
 from webconv.backends.functions.rounding import ROUNDING
 from webconv.backends.functions.trigonometric import TRIGONOMETRIC
 from webconv.ir.errors import GraphError
@@ -19,7 +21,14 @@ from webconv.ir.errors import GraphError
 __all__ = ["FUNCTIONS", "Function", "apply"]
 
 FUNCTIONS: dict[str, Function] = (
-    EXPONENTIALS | LOGARITHMS | TRIGONOMETRIC | ERROR_FUNCTIONS | ROUNDING | INTEGERS
+    EXPONENTIALS
+    | LOGARITHMS
+    | POWERS
+    | HYPERBOLIC
+    | TRIGONOMETRIC
+    | ERROR_FUNCTIONS
+    | ROUNDING
+    | INTEGERS
 )
 
 

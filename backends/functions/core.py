@@ -112,6 +112,11 @@ def choose_bits(condition: Expr, chosen: int, x: Expr) -> Expr:
     return from_bits(select(condition, i32(chosen), bits(x)))
 
 
+def high_half(x: Expr) -> Expr:
+    """The first 12 bits of the mantissa of `x`: products of two such are exact."""
+    return from_bits(bits(x) & ~0xFFF)
+
+
 def with_sign_of(magnitude: Expr, x: Expr) -> Expr:
     """`magnitude`, which must not be negative, with the sign of `x`."""
     return from_bits(bits(magnitude) | (bits(x) & SIGN))

@@ -24,24 +24,24 @@ def _safe(x: Expr, y: Expr) -> Expr:
     return select(bad, Const(1, x.type), y)
 
 
-def div(x: Expr, y: Expr) -> Expr:
+def safe_div(x: Expr, y: Expr) -> Expr:
     """x / y truncated; x / 0 is 0, INT_MIN / -1 is INT_MIN."""
     return select(equal(y, 0), 0, call("div", x, _safe(x, y)))
 
 
-def rem(x: Expr, y: Expr) -> Expr:
+def safe_rem(x: Expr, y: Expr) -> Expr:
     """The remainder with the sign of x; 0 for y = 0."""
     safe = _safe(x, y)
     return x - call("div", x, safe) * safe
 
 
-def mod(x: Expr, y: Expr) -> Expr:
+def safe_mod(x: Expr, y: Expr) -> Expr:
     """The remainder with the sign of y; 0 for y = 0."""
-    r = rem(x, y)
+    r = safe_rem(x, y)
     return r if x.type == "u32" else select(differ(r, 0) & ((r ^ y) < 0), r + y, r)
 
 
-def power(x: Expr, y: Expr) -> Expr:
+def ipow(x: Expr, y: Expr) -> Expr:
     """x to the y, wrapping; for y < 0 it is 1 / x**-y truncated, and 0 for x = 0."""
     value: Expr = Const(1, x.type)
     square = x
@@ -56,20 +56,21 @@ def power(x: Expr, y: Expr) -> Expr:
     return select(y < 0, inverse, value)
 
 
-def shift_left(x: Expr, y: Expr, width: Expr) -> Expr:
-    """x << y; 0 unless 0 <= y < width."""
-    inside = _inside(y, width)
+def safe_shl(x: Expr, y: Expr) -> Expr:
+    """x << y; 0 for y < 0 and past the width."""
+    inside = _inside(y)
     return select(inside, call("shl", x, select(inside, y, 0)), 0)
 
 
-def shift_right(x: Expr, y: Expr, width: Expr) -> Expr:
-    """x >> y, keeping the sign; 0 unless 0 <= y < width."""
-    inside = _inside(y, width)
+def safe_shr(x: Expr, y: Expr) -> Expr:
+    """x >> y, keeping the sign; 0 for y < 0 and past the width."""
+    inside = _inside(y)
     return select(inside, call("shr", x, select(inside, y, 0)), 0)
 
 
-def _inside(y: Expr, width: Expr) -> Expr:
-    return y < width if y.type == "u32" else (y >= 0) & (y < width)
+def _inside(y: Expr) -> Expr:
+    below = y < WIDTH[y.type]
+    return below if y.type == "u32" else (y >= 0) & below
 
 
 def sign(x: Expr) -> Expr:
@@ -78,7 +79,7 @@ def sign(x: Expr) -> Expr:
     return positive if x.type == "u32" else select(x < 0, Const(-1, x.type), positive)
 
 
-def _to(kind: str, low: float, end: float, x: Expr) -> Expr:
+def _saturate(kind: str, low: float, end: float, x: Expr) -> Expr:
     """x truncated and limited to [low, end), where end itself means the largest value."""
     inside = (x > low) & (x < end)
     whole = call(kind, call("trunc", select(inside, x, 0.0)))
@@ -87,19 +88,19 @@ def _to(kind: str, low: float, end: float, x: Expr) -> Expr:
     return select(is_nan(x), 0, limited)
 
 
-def to_i32(x: Expr) -> Expr:
+def saturate_i32(x: Expr) -> Expr:
     """x truncated, saturating; NaN is 0."""
-    return _to("i32", -(2.0**31), 2.0**31, x)
+    return _saturate("i32", -(2.0**31), 2.0**31, x)
 
 
-def to_u32(x: Expr) -> Expr:
+def saturate_u32(x: Expr) -> Expr:
     """x truncated, saturating; NaN is 0."""
-    return _to("u32", 0.0, 2.0**32, x)
+    return _saturate("u32", 0.0, 2.0**32, x)
 
 
-def to_i64(x: Expr) -> Expr:
+def saturate_i64(x: Expr) -> Expr:
     """x truncated, saturating; NaN is 0."""
-    return _to("i64", -(2.0**63), 2.0**63, x)
+    return _saturate("i64", -(2.0**63), 2.0**63, x)
 
 
 def wrap_i8(x: Expr) -> Expr:
@@ -123,7 +124,7 @@ def wrap_u16(x: Expr) -> Expr:
 
 
 def _typed(kind: str) -> Table:
-    builders = (div, rem, mod, power, shift_left, shift_right, sign)
+    builders = (safe_div, safe_rem, safe_mod, ipow, safe_shl, safe_shr, sign)
     return define(kind, *builders, suffix=f"_{kind}")
 
 
@@ -131,6 +132,6 @@ INTEGERS: Table = (
     _typed("i32")
     | _typed("u32")
     | _typed("i64")
-    | define("f32", to_i32, to_u32, to_i64)
+    | define("f32", saturate_i32, saturate_u32, saturate_i64)
     | define("i32", wrap_i8, wrap_i16, wrap_u8, wrap_u16)
 )

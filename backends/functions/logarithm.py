@@ -42,6 +42,18 @@ def exponent(i: Expr) -> Expr:
     return shift_right(i - SQRT_HALF, 23)
 
 
+def normal_parts(i: Expr) -> tuple[Expr, Expr]:
+    """(m, e) of the positive finite f32 with bits `i`: it is m * 2**e, sqrt(1/2) <= m < sqrt(2).
+
+    A denormal is `i` * 2**-149: it is made normal by integers, as a target may flush it.
+    """
+    denormal = i < SMALLEST_NORMAL
+    normal = select(denormal, bits(call("f32", i)), i)
+    e = exponent(normal)
+    m = from_bits(normal - shift_left(e, 23))
+    return m, call("f32", select(denormal, e - 149, e))
+
+
 def log_of(f: Expr, e: Expr) -> Expr:
     """e * ln 2 + log(1 + f)."""
     z = f * f
@@ -51,12 +63,8 @@ def log_of(f: Expr, e: Expr) -> Expr:
 
 def log(x: Expr) -> Expr:
     """Natural logarithm: 1 ulp, denormals included; log(0) is -inf, of negatives NaN."""
-    # Denormals, by integer operations as a target may flush them: bits * 2**-149.
-    denormal = bits(x) < SMALLEST_NORMAL
-    i = select(denormal, bits(call("f32", bits(x))), bits(x))
-    e = exponent(i)
-    f = from_bits(i - shift_left(e, 23)) - 1.0
-    value = log_of(f, call("f32", select(denormal, e - 149, e)))
+    m, e = normal_parts(bits(x))
+    value = log_of(m - 1.0, e)
     value = from_bits(select(bits(x) < INFINITY, bits(value), bits(x)))
     value = choose_bits(bits(x) < 0, NAN, value)
     return choose_bits(equal(magnitude_bits(x), 0), NEGATIVE_INFINITY, value)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from webconv.backends.expr import Expr, call, select
 from webconv.backends.functions.core import (
     INFINITY,
+    NAN,
     Table,
     bits,
+    choose_bits,
     define,
+    differ,
     equal,
+    fma,
     from_bits,
+    high_half,
     i32,
     magnitude_bits,
     shift_right,
@@ -20,7 +25,7 @@ from webconv.backends.functions.core import (
 F16_NORMAL, F16_END = 0x38800000, 0x47800000
 
 
-def sign(x: Expr) -> Expr:
+def sign_f32(x: Expr) -> Expr:
     """-1, 0 or 1; NaN stays."""
     return select(x > 0.0, 1.0, select(x < 0.0, -1.0, x))
 
@@ -35,12 +40,12 @@ def is_inf(x: Expr) -> Expr:
     return equal(magnitude_bits(x), INFINITY)
 
 
-def maximum(x: Expr, y: Expr) -> Expr:
+def max_nan(x: Expr, y: Expr) -> Expr:
     """The larger; NaN, found by its bits, if either is."""
     return select(is_nan(x), x, select(is_nan(y), y, call("max", x, y)))
 
 
-def minimum(x: Expr, y: Expr) -> Expr:
+def min_nan(x: Expr, y: Expr) -> Expr:
     """The smaller; NaN, found by its bits, if either is."""
     return select(is_nan(x), x, select(is_nan(y), y, call("min", x, y)))
 
@@ -59,4 +64,44 @@ def round_f16(x: Expr) -> Expr:
     return with_sign_of(from_bits(magnitude), x)
 
 
-ROUNDING: Table = define("f32", sign, is_nan, is_inf, maximum, minimum, round_f16)
+def _remainder(x: Expr, y: Expr) -> Expr:
+    """|x| - |y| * trunc(|x / y|), where the quotient is below 2**22.
+
+    The quotient and |y| are cut in halves whose products are exact. The quotient may be off by one
+    or more, so the result is moved into [0, |y|).
+    """
+    a, b = call("abs", x), call("abs", y)
+    q = call("trunc", a / b)
+    high_q = high_half(q)
+    high_b = high_half(b)
+    low_q, low_b = q - high_q, b - high_b
+    r = fma(high_q, -high_b, a)
+    r = fma(low_q, -high_b, r)
+    r = fma(high_q, -low_b, r)
+    r = fma(low_q, -low_b, r)
+    r = select(r < 0.0, r + b, r)
+    r = select(r >= b, r - b, r)
+    return select(a < b, a, r)
+
+
+def fmod(x: Expr, y: Expr) -> Expr:
+    """The remainder with the sign of x; exact for |x / y| < 2**22, NaN for x infinite or y = 0."""
+    r = with_sign_of(_remainder(x, y), x)
+    r = select(is_inf(y), x, r)
+    return choose_bits(_no_remainder(x, y), NAN, r)
+
+
+def mod(x: Expr, y: Expr) -> Expr:
+    """The remainder with the sign of y, as `fmod` otherwise."""
+    r = with_sign_of(_remainder(x, y), x)
+    r = select(is_inf(y), x, r)
+    moved = differ(r, 0.0) & ((bits(r) ^ bits(y)) < 0)
+    r = select(moved, select(is_inf(y), y, r + y), r)
+    return choose_bits(_no_remainder(x, y), NAN, r)
+
+
+def _no_remainder(x: Expr, y: Expr) -> Expr:
+    return (magnitude_bits(x) >= INFINITY) | is_nan(y) | equal(y, 0.0)
+
+
+ROUNDING: Table = define("f32", sign_f32, is_nan, is_inf, max_nan, min_nan, round_f16, fmod, mod)

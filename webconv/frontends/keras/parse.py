@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from webconv.frontends.keras import dialects
 from webconv.frontends.keras.errors import Problems, label, shown
 from webconv.frontends.keras.reader import Dialect
 from webconv.frontends.keras.schema import keywords, parameters
-from webconv.frontends.keras.tree import Call, Layer, Model, Ref, Rule, flatten, map_leaves, refs
+from webconv.frontends.keras.tree import Call, Layer, Model, Ref, Rule, map_leaves, refs
 from webconv.ir import dtypes
 from webconv.ir.dtypes import DType
 from webconv.ir.errors import ModelFormatError
@@ -136,7 +135,9 @@ class Parser:
         }
         dtype = self._dtype(where, policy)
         layer = Layer(name, class_name, given, rule, self.dialect, dtype, trainable)
-        children = rule.children(given) if rule.children else {}
+        layer.autocast = not is_operation
+        layer.raw = config
+        children = rule.children(config) if rule.children else {}
         for attribute, child in children.items():
             found = self.node(child)
             if isinstance(found, Model):
@@ -331,5 +332,3 @@ def _renumber(model: Model) -> None:
                 call.args = map_leaves(earlier, call.args)
                 call.kwargs = map_leaves(earlier, call.kwargs)
 
-
-__all__ = ["Parser", "flatten", "inspect"]

@@ -35,6 +35,16 @@ class Dialect:
         return self.major == 2 and (self.version.endswith("-tf") or self.release >= (2, 4))
 
     @property
+    def holds_initial(self) -> bool:
+        """True if a masked step before any valid one gives the initial state, not 0."""
+        return self.major == 3 and self.backend in ("jax", "numpy")
+
+    @property
+    def bidirectional_zeros(self) -> bool:
+        """True if Bidirectional makes the sequences of its layers 0 at masked steps."""
+        return self.major == 3 or self.is_tf_keras
+
+    @property
     def release(self) -> tuple[int, int]:
         """Major and minor version."""
         parts = self.version.split(".")

@@ -67,8 +67,10 @@ class Layer:
     trainable: bool = True
     autocast: bool = True
     children: dict[str, Layer] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
     constants: dict[str, Value] = field(default_factory=dict)
+    plugins: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     tracer: Any = None
 
     @property
@@ -87,6 +89,10 @@ class Layer:
             rule = f"weight {name} must have shape [{wanted}]"
             raise ShapeError(f"{self.label}: {rule}, but it has {list(array.shape)}")
         return self.cast(array)
+
+    def plugin_function(self, name: str) -> Callable[..., Any] | None:
+        """What a plugin registered as `name`, if anything."""
+        return self.plugins.get(name)
 
     def cast(self, array: Array) -> Array:
         """`array` in the layer's compute dtype if it is of floats."""

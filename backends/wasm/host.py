@@ -1,0 +1,115 @@
+"""Runs a bundle's module in this process, by wasmtime: what `verify --browser none` uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from wasmtime import Config, Engine, Func, Global, Memory, Module, Store
+from wasmtime import Instance as WasmInstance
+
+from webconv.backends.compiled import STORED, Weights
+from webconv.backends.kernel import COMPUTE, Entry
+from webconv.ir import dims
+from webconv.ir.graph import Program
+from webconv.ir.op import Array
+from webconv.ir.reference import bind_sizes
+
+PAGE = 65536
+
+
+class Instance:
+    """One instantiated module. States live in it from run to run."""
+
+    def __init__(
+        self,
+        module: bytes,
+        program: Program,
+        entries: Mapping[str, Entry],
+        weights: Weights,
+        descriptor: Mapping[str, Any],
+    ) -> None:
+        config = Config()
+        config.wasm_relaxed_simd = True
+        engine = Engine(config)
+        self.store = Store(engine)
+        self.exports = WasmInstance(self.store, Module(engine, module), []).exports(self.store)
+        memory = self.exports["memory"]
+        assert isinstance(memory, Memory)
+        self.memory = memory
+        self.program, self.entries, self.descriptor = program, entries, descriptor
+        for segment in weights.segments.values():
+            self._write(segment.offset, segment.array)
+        self._fresh = {s.name for s in program.states}
+
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        entry: str = "main",
+        states: Mapping[str, Array] | None = None,
+    ) -> dict[str, Array]:
+        """The outputs by name; `states` replaces the contents of some states first."""
+        graph, plan = self.program.entries[entry], self.descriptor["entries"][entry]
+        index = list(self.entries).index(entry)
+        shaped = {n: (v, np.shape(inputs[n])) for n, v in graph.inputs.items()}
+        sizes = bind_sizes(shaped)
+        end = self._call(f"bind_{index}", *(sizes[s] for s in self.entries[entry].symbols))
+        missing = end - self.memory.data_len(self.store)
+        if missing > 0:
+            self.memory.grow(self.store, -(-missing // PAGE))
+        for name, value in graph.inputs.items():
+            self._write(self._address(plan["inputs"][name]), _stored(inputs[name], value.type.dtype.name))
+        self._load_states(sizes, states or {})
+        self._call(f"run_{index}")
+        self._call(f"commit_{index}")
+        out = {}
+        for name, value in graph.outputs.items():
+            shape = tuple(dims.evaluate(d, sizes) for d in value.shape)
+            out[name] = self._read(self._address(plan["outputs"][name]), shape, value.type.dtype)
+        return out
+
+    def read_state(self, name: str, sizes: Mapping[str, int]) -> Array:
+        """The present contents of a state."""
+        k = [s.name for s in self.program.states].index(name)
+        state = self.program.states[k]
+        shape = tuple(dims.evaluate(d, sizes) for d in state.type.shape)
+        return self._read(self._address(f"state{k}r"), shape, state.type.dtype)
+
+    def _load_states(self, sizes: Mapping[str, int], given: Mapping[str, Array]) -> None:
+        for k, state in enumerate(self.program.states):
+            if state.name in given:
+                value = np.asarray(given[state.name])
+            elif state.name in self._fresh:
+                shape = tuple(dims.evaluate(d, sizes) for d in state.type.shape)
+                first = np.zeros(()) if state.initial is None else state.initial
+                value = np.broadcast_to(first, shape)
+            else:
+                continue
+            self._write(self._address(f"state{k}r"), _stored(value, state.type.dtype.name))
+        self._fresh.clear()
+
+    def _call(self, name: str, *args: int) -> Any:
+        function = self.exports[name]
+        assert isinstance(function, Func)
+        return function(self.store, *args)
+
+    def _address(self, at: int | str) -> int:
+        if isinstance(at, int):
+            return at
+        found = self.exports[at]
+        assert isinstance(found, Global)
+        return int(found.value(self.store))
+
+    def _write(self, address: int, array: Array) -> None:
+        self.memory.write(self.store, np.ascontiguousarray(array).tobytes(), address)
+
+    def _read(self, address: int, shape: tuple[int, ...], dtype: Any) -> Array:
+        stored = np.dtype(STORED[COMPUTE[dtype.name]])
+        nbytes = int(np.prod(shape)) * stored.itemsize
+        data = self.memory.read(self.store, address, address + nbytes)
+        return np.frombuffer(bytes(data), stored).reshape(shape).astype(dtype.numpy)
+
+
+def _stored(array: Array, dtype: str) -> Array:
+    return np.asarray(array).astype(STORED[COMPUTE[dtype]])

@@ -1,0 +1,14 @@
+"""How every Keras layer becomes IR: one function per layer, one table of rules.
+
+A layer function takes the layer, its input tensors and its config as keyword arguments with Keras's
+defaults; its annotations are checked against the file. Absent from the table means unsupported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from webconv.frontends.keras.layers import activations, cells, core, recurrent
+from webconv.frontends.keras.tree import Rule
+
+RULES: Mapping[str, Rule] = activations.RULES | cells.RULES | core.RULES | recurrent.RULES

@@ -1,0 +1,59 @@
+"""Dense, Embedding, Masking and the layers that do nothing at inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from webconv.frontends import common
+from webconv.frontends.keras.layers.activations import LINEAR, Activation
+from webconv.frontends.keras.schema import Positive
+from webconv.frontends.keras.tree import Layer, Rule, Tensor
+from webconv.ir import dtypes, ops
+from webconv.ir.graph import Value
+
+
+def identity(layer: Layer, x: Value) -> Value:
+    """x."""
+    return x
+
+
+def dense(
+    layer: Layer,
+    x: Value,
+    *,
+    units: Positive,
+    activation: Activation = LINEAR,
+    use_bias: bool = True,
+) -> Value:
+    """activation(x @ kernel + bias) over the last axis."""
+    x = common.cast(x, layer.dtype)
+    y = ops.MatMul()(x, layer.weight("kernel", None, units))
+    if use_bias:
+        y = ops.Add()(y, layer.weight("bias", units))
+    return activation.apply(layer, y)
+
+
+def embedding(
+    layer: Layer, ids: Value, *, input_dim: Positive, output_dim: Positive, mask_zero: bool = False
+) -> Tensor:
+    """Rows of a table; id 0 is masked if `mask_zero`."""
+    ids = ids if ids.type.dtype.is_integer else common.cast(ids, dtypes.i32)
+    mask = common.not_equal(ids, common.scalar(0, ids)) if mask_zero else None
+    return Tensor(ops.Gather(0)(layer.weight("embeddings", input_dim, output_dim), ids), mask)
+
+
+def masking(layer: Layer, x: Value, *, mask_value: float = 0.0) -> Tensor:
+    """Hides steps of which every element is `mask_value`, and makes them 0."""
+    differs = common.not_equal(x, common.scalar(mask_value, x))
+    kept = common.any_along(differs, -1, keepdims=True)
+    shown = ops.Where()(kept, x, common.scalar(0, x))
+    return Tensor(shown, common.squeeze(kept, x.type.rank - 1))
+
+
+RULES: Mapping[str, Rule] = {
+    "InputLayer": Rule(identity, ignores="optional", keeps_mask=True),
+    "Identity": Rule(identity, keeps_mask=True),
+    "Dense": Rule(dense, "kernel bias?use_bias", "lora_rank lora_alpha", keeps_mask=True),
+    "Embedding": Rule(embedding, "embeddings", "input_length lora_rank lora_alpha weights"),
+    "Masking": Rule(masking),
+}

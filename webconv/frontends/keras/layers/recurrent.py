@@ -1,0 +1,345 @@
+"""RNN, LSTM, GRU, SimpleRNN, Bidirectional: cells run over time.
+
+T time, B batch, D directions. Sequences are [B, T, ...] outside and [T, B, ...] inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from webconv.frontends import common
+from webconv.frontends.common import scalar
+from webconv.frontends.keras.layers.cells import Cell, Fused
+from webconv.frontends.keras.layers.scan import scan
+from webconv.frontends.keras.tree import Layer, Rule, Tensor
+from webconv.ir import dtypes, ops
+from webconv.ir.dims import Dim
+from webconv.ir.errors import ShapeError
+from webconv.ir.graph import Value
+from webconv.ir.op import Array, TensorType
+
+
+@dataclass(frozen=True)
+class Run:
+    """One direction of a recurrence: the cell, the way it goes, its initial states or None."""
+
+    layer: Layer
+    cell: Cell
+    reverse: bool
+    states: Sequence[Value] | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """y [T, B, D, ...] in the order of time, last [B, D, ...], states [B, ...] by direction."""
+
+    y: Value
+    last: Value
+    states: Sequence[Sequence[Value]]
+
+
+@dataclass(frozen=True)
+class Masking:
+    """The mask bool [T, B], and what a masked step gives.
+
+    That is 0 with `zero`, else the output before; and 0 if there is none yet, even with an initial
+    state, except where `holds_initial` (the JAX and NumPy backends of Keras 3).
+    """
+
+    mask: Value | None
+    zero: bool
+    holds_initial: bool
+
+
+def run(runs: Sequence[Run], x: Value, masking: Masking) -> Result:
+    """Runs cells over x [T, B, ...]: as one operator where they fit together."""
+    fused = [r.cell.fused for r in runs]
+    one_op = len(runs) == 1 or _fit_together(runs)
+    if all(fused) and one_op:
+        return _run_fused(runs, [f for f in fused if f], x, masking)
+    if len(runs) == 1:
+        return scan(runs[0], x, masking)
+    results = [run([r], x, masking) for r in runs]
+    y = common.concat([r.y for r in results], 2)
+    last = common.concat([r.last for r in results], 1)
+    return Result(y, last, [r.states[0] for r in results])
+
+
+def _fit_together(runs: Sequence[Run]) -> bool:
+    """True if two runs are the two directions of one operator."""
+    forward, backward = runs
+    a, b = forward.cell.fused, backward.cell.fused
+    if a is None or b is None or forward.reverse or not backward.reverse:
+        return False
+    same = a.op is b.op and a.attributes == b.attributes
+    shapes = [
+        {k: None if v is None else v.shape for k, v in fused.arrays.items()} for fused in (a, b)
+    ]
+    return same and shapes[0] == shapes[1] and (forward.states is None) == (backward.states is None)
+
+
+def _run_fused(runs: Sequence[Run], fused: Sequence[Fused], x: Value, masking: Masking) -> Result:
+    direction = "bidirectional" if len(runs) == 2 else "reverse" if runs[0].reverse else "forward"
+    activations = tuple(a for f in fused for a in f.activations)
+    op = fused[0].op(
+        direction=direction,
+        activations=activations,
+        masked_output="zero" if masking.zero else "hold",
+        **fused[0].attributes,
+    )
+    weights = [_weight(runs, fused, name) for name in fused[0].arrays]
+    states = [
+        None if runs[0].states is None else common.stack([r.states[k] for r in runs if r.states], 0)
+        for k in range(op.states)
+    ]
+    y, *finals = op(x, *weights, *states, masking.mask)
+    last = common.swap_axes(finals[0], 0, 1)
+    given = runs[0].states is not None
+    y, last = _masked_outputs(runs, y, last, masking, given)
+    by_direction = [[common.at(f, 0, d) for f in finals] for d in range(len(runs))]
+    return Result(y, last, by_direction)
+
+
+def _weight(runs: Sequence[Run], fused: Sequence[Fused], name: str) -> Value | None:
+    """The weight `name` of all directions, stacked to [D, ...]."""
+    arrays = [f.arrays[name] for f in fused]
+    found: list[Array] = [a for a in arrays if a is not None]
+    return runs[0].layer.constant(name, lambda: np.stack(found)) if found else None
+
+
+def _masked_outputs(
+    runs: Sequence[Run], y: Value, last: Value, masking: Masking, given: bool
+) -> tuple[Value, Value]:
+    """Outputs as Keras has them where the operator's differ: see `Masking`."""
+    mask = masking.mask
+    if mask is None:
+        return y, last
+    if masking.zero:
+        ends = [common.at(mask, 0, 0 if r.reverse else -1) for r in runs]
+        shown = common.expand_dims(common.stack(ends, 1), 2)
+        return y, ops.Where()(shown, last, scalar(0, last))
+    if not given or masking.holds_initial:
+        return y, last
+    counts = common.cast(mask, dtypes.i32)
+    seen = [ops.CumSum(0, reverse=r.reverse)(counts) for r in runs]
+    seen_by = common.cast(common.expand_dims(common.stack(seen, 2), 3), dtypes.bool_)
+    ever = common.expand_dims(common.any_along(mask, 0), 1, 2)
+    return (
+        ops.Where()(seen_by, y, scalar(0, y)),
+        ops.Where()(ever, last, scalar(0, last)),
+    )
+
+
+def cells_of(layer: Layer) -> list[tuple[Layer, Cell]]:
+    """The cells that a recurrent layer runs, the one nearest to the input first."""
+    cell = layer.children["cell"]
+    if cell.class_name == "StackedRNNCells":
+        parts = list(cell.children.values())
+    else:
+        parts = [cell]
+    found = []
+    for part in parts:
+        part.tracer = layer.tracer
+        made = part.rule.function(part, **part.config)
+        if not isinstance(made, Cell):
+            raise ShapeError(f"{part.label} is no recurrent cell")
+        found.append((part, made))
+    return found
+
+
+def rnn(
+    layer: Layer,
+    x: Value,
+    *,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    go_backwards: bool = False,
+    stateful: bool = False,
+    time_major: bool = False,
+    zero_output_for_mask: bool = False,
+    mask: Value | None = None,
+    initial_state: list[Value] | None = None,
+) -> Any:
+    """Cells run over time, one above the other."""
+    steps = x if time_major else common.swap_axes(x, 0, 1)
+    time_mask = _time_mask(mask, time_major)
+    masking = Masking(time_mask, zero_output_for_mask, layer.dialect.holds_initial)
+    cells = cells_of(layer)
+    states = _initial_states(layer, cells, steps.shape[1], stateful, initial_state)
+    finals: list[Value] = []
+    result = None
+    for (part, cell), given in zip(cells, states, strict=True):
+        result = run([Run(part, cell, go_backwards, given)], steps, masking)
+        finals += result.states[0]
+        steps = common.squeeze(result.y, 2)
+    assert result is not None
+    if stateful:
+        _write_states(layer, cells, finals)
+    output = common.squeeze(result.last, 1)
+    if return_sequences:
+        steps = common.flip(steps, 0) if go_backwards else steps
+        output = steps if time_major else common.swap_axes(steps, 0, 1)
+    tensor = Tensor(output, mask if return_sequences else None)
+    return [tensor, *finals] if return_state else tensor
+
+
+def _time_mask(mask: Value | None, time_major: bool) -> Value | None:
+    if mask is None:
+        return None
+    mask = common.cast(mask, dtypes.bool_)
+    return mask if time_major else common.swap_axes(mask, 0, 1)
+
+
+def _state_names(layer: Layer, cells: Sequence[tuple[Layer, Cell]]) -> list[str]:
+    several = len(cells) > 1
+    return [
+        f"{layer.name}/{k}/{name}" if several else f"{layer.name}/{name}"
+        for k, (_, cell) in enumerate(cells)
+        for name in cell.names
+    ]
+
+
+def _initial_states(
+    layer: Layer,
+    cells: Sequence[tuple[Layer, Cell]],
+    batch: Dim,
+    stateful: bool,
+    given: list[Value] | None,
+) -> list[list[Value] | None]:
+    """Per cell its initial states: given to the call, kept from the last run, or None for 0."""
+    shapes = [shape for _, cell in cells for shape in cell.shapes]
+    if given:
+        if len(given) != len(shapes):
+            rule = f"{len(shapes)} initial states are needed, but {len(given)} are given"
+            raise ShapeError(rule)
+        flat = [common.cast(s, layer.dtype) for s in given]
+    elif stateful:
+        types = [TensorType(layer.dtype, (batch, *shape)) for shape in shapes]
+        names = _state_names(layer, cells)
+        flat = [layer.tracer.read_state(n, t) for n, t in zip(names, types, strict=True)]
+    else:
+        return [None] * len(cells)
+    out: list[list[Value] | None] = []
+    for _, cell in cells:
+        out.append(flat[: len(cell.shapes)])
+        flat = flat[len(cell.shapes) :]
+    return out
+
+
+def _write_states(
+    layer: Layer, cells: Sequence[tuple[Layer, Cell]], finals: Sequence[Value]
+) -> None:
+    for name, value in zip(_state_names(layer, cells), finals, strict=True):
+        layer.tracer.write_state(name, value)
+
+
+def bidirectional(
+    layer: Layer,
+    x: Value,
+    *,
+    merge_mode: Literal["concat", "sum", "mul", "ave", None] = "concat",
+    mask: Value | None = None,
+    initial_state: list[Value] | None = None,
+) -> Any:
+    """A recurrent layer and its mirror image, their outputs merged."""
+    parts = [layer.children["forward_layer"], layer.children["backward_layer"]]
+    config = parts[0].config
+    time_major = config.get("time_major", False)
+    sequences = config.get("return_sequences", False)
+    for part in parts:
+        part.tracer = layer.tracer
+    steps = x if time_major else common.swap_axes(x, 0, 1)
+    zero = sequences if layer.dialect.bidirectional_zeros else config.get("zero_output_for_mask", False)
+    masking = Masking(_time_mask(mask, time_major), zero, layer.dialect.holds_initial)
+    halves = _halves(initial_state)
+    runs = []
+    for part, half in zip(parts, halves, strict=True):
+        cells = cells_of(part)
+        stateful = part.config.get("stateful", False)
+        states = _initial_states(part, cells, steps.shape[1], stateful, half)
+        runs.append(list(zip(cells, states, strict=True)))
+    merged, finals = _run_both(parts, runs, steps, masking)
+    for part, final in zip(parts, finals, strict=True):
+        if part.config.get("stateful", False):
+            _write_states(part, cells_of(part), final)
+    outputs = _merge(merged, sequences, merge_mode, time_major)
+    tensors = [Tensor(v, mask if sequences else None) for v in outputs]
+    if config.get("return_state", False):
+        return [*tensors, *(s for final in finals for s in final)]
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
+def _halves(given: list[Value] | None) -> list[list[Value] | None]:
+    if not given:
+        return [None, None]
+    half = len(given) // 2
+    return [given[:half], given[half:]]
+
+
+def _run_both(
+    parts: Sequence[Layer], runs: Sequence[Any], x: Value, masking: Masking
+) -> tuple[Result, list[list[Value]]]:
+    """Both directions: one operator if each is a single cell, else a stack for each."""
+    if all(len(r) == 1 for r in runs):
+        made = [
+            Run(cell[0], cell[1], p.config.get("go_backwards", False), states)
+            for p, [(cell, states)] in zip(parts, runs, strict=True)
+        ]
+        result = run(made, x, masking)
+        return result, [list(s) for s in result.states]
+    results, finals = [], []
+    for part, stack in zip(parts, runs, strict=True):
+        steps, final = x, []
+        for cell, states in stack:
+            backwards = part.config.get("go_backwards", False)
+            result = run([Run(cell[0], cell[1], backwards, states)], steps, masking)
+            steps, final = common.squeeze(result.y, 2), [*final, *result.states[0]]
+        results.append(result)
+        finals.append(final)
+    y = common.concat([r.y for r in results], 2)
+    return Result(y, common.concat([r.last for r in results], 1), []), finals
+
+
+def _merge(result: Result, sequences: bool, mode: str | None, time_major: bool) -> list[Value]:
+    """y [T, B, D, ...] or last [B, D, ...] with the directions merged."""
+    y, axis = (result.y, 2) if sequences else (result.last, 1)
+    if sequences and not time_major:
+        y = common.swap_axes(y, 0, 1)
+    if mode is None:
+        return [common.at(y, axis, d) for d in range(2)]
+    if mode == "concat":
+        y = common.move_axis(y, axis, -2)
+        return [common.reshape(y, (*y.shape[:-2], y.shape[-2] * y.shape[-1]))]
+    merge = {"sum": ops.ReduceSum, "ave": ops.ReduceMean, "mul": ops.ReduceProd}[mode]
+    return [merge((axis,))(y)]
+
+
+def stacked_cells(layer: Layer) -> None:
+    """Cells one above the other; `rnn` runs them."""
+
+
+RNN_IGNORES = "unroll input_dim input_length cell num_constants constants dropout recurrent_dropout"
+CELL = Rule(rnn, ignores=RNN_IGNORES, children=lambda c: {"cell": c.get("cell")})
+
+
+def _stacked(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    cells = config.get("cells")
+    return {f"cells/{k}": c for k, c in enumerate(cells if isinstance(cells, list) else [])}
+
+
+def _both(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {k: config.get(k) for k in ("forward_layer", "backward_layer")}
+
+
+RULES: Mapping[str, Rule] = {
+    "RNN": CELL,
+    "LSTM": CELL,
+    "GRU": CELL,
+    "SimpleRNN": CELL,
+    "StackedRNNCells": Rule(stacked_cells, ignores="cells", children=_stacked),
+    "Bidirectional": Rule(bidirectional, ignores="weights layer", children=_both),
+}
