@@ -302,7 +302,7 @@ class Emitter:
         kind, base = self._kind(buffer, offset)
         address = self.layout.address(buffer, base)
         constant = _constant_term(address)
-        if dims.bounds(address - constant)[0] < 0:
+        if constant < 0 or dims.bounds(address - constant)[0] < 0:
             constant = 0
         operand = self.dim(address - constant)
         return Access(buffer, kind, operand, constant, condition, ringed)

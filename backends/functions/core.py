@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from webconv.backends.expr import Call, Const, Expr, Number, Var, call, select, wrap
+from webconv.backends.expr import Call, Const, Expr, Number, Var, call, rewrite, select, wrap
 
 SIGN = -(2**31)
 INFINITY = 0x7F800000
@@ -50,8 +50,19 @@ def define(kind: str, *builders: Callable[..., Expr], suffix: str = "") -> Table
         names = inspect.signature(build).parameters
         parameters = tuple(Var(p, kind) for p in names)
         doc = " ".join((inspect.getdoc(build) or "").split())
-        table[name] = Function(name, parameters, build(*parameters), doc)
+        table[name] = Function(name, parameters, _rounded(build(*parameters)), doc)
     return table
+
+
+def _rounded(body: Expr) -> Expr:
+    """`body` with literals that are exact in f32, so that no printer needs to round."""
+
+    def literal(e: Expr) -> Expr | None:
+        if isinstance(e, Const) and e.type == "f32":
+            return Const(float(np.float32(e.value)), "f32")
+        return None
+
+    return rewrite(body, literal)
 
 
 def use(name: str, *args: Expr | Number, type: str = "f32") -> Expr:
@@ -102,6 +113,11 @@ def shift_right(x: Expr, amount: int) -> Expr:
 def magnitude_bits(x: Expr) -> Expr:
     """The bits of |x|; as integers they are ordered as the values are, NaN last."""
     return bits(x) & 0x7FFFFFFF
+
+
+def magnitude(x: Expr) -> Expr:
+    """|x|, by its bits, so that infinities are safe."""
+    return from_bits(magnitude_bits(x))
 
 
 def choose_bits(condition: Expr, chosen: int, x: Expr) -> Expr:

@@ -42,17 +42,8 @@ EXPM1 = (
     0.4999999701976776, 0.1666654646396637, 0.04166743531823158, 0.00836627185344696,
     0.0013870695838704705,
 )  # fmt: skip
-# tanh(x) / x as a quotient of polynomials in x**2, for |x| <= 9.02, off by 0.5 ulp.
-TANH_TOP = (
-    1.0, 0.13379712402820587, 0.0034940270707011223, 2.0583358491421677e-05,
-    1.3318906866288671e-08,
-)  # fmt: skip
-TANH_BOTTOM = (
-    1.0, 0.46713027358055115, 0.025871044024825096, 0.0003283080586697906,
-    7.761950655549299e-07,
-)  # fmt: skip
-# From here on tanh is 1 in f32.
-TANH_END = 9.01
+# From here on tanh is 1 in f32, and comes out as 1: exp(2 * 9.02) + 2 is exp(2 * 9.02).
+TANH_END = 9.02
 
 
 def reduce(x: Expr) -> tuple[Expr, Expr]:
@@ -78,6 +69,11 @@ def exp(x: Expr) -> Expr:
     return select(x < EXP_LOW, 0.0, overflowed)
 
 
+def power_of_two(n: Expr, factor_exponent: int = 0) -> Expr:
+    """2**(n + factor_exponent) for integral n, where that is normal."""
+    return from_bits(shift_left(call("i32", n) + (127 + factor_exponent), 23))
+
+
 def expm1(x: Expr) -> Expr:
     """e to the x, less one: 2 ulp.
 
@@ -85,10 +81,10 @@ def expm1(x: Expr) -> Expr:
     """
     limited = above(x, -20.0)
     r, n = reduce(limited)
-    whole = fma(r * r, polynomial(r, EXPM1), r)
-    half = from_bits(shift_left(call("i32", n) + 126, 23))
-    value = fma(half, whole, half - 0.5) * 2.0
-    return choose_bits(x > EXP_HIGH, INFINITY, select(call("eq", n, 0.0), whole, value))
+    part = fma(r * r, polynomial(r, EXPM1), r)
+    half = power_of_two(n, -1)
+    value = fma(half, part, half - 0.5) * 2.0
+    return choose_bits(x > EXP_HIGH, INFINITY, value)
 
 
 def sigmoid(x: Expr) -> Expr:
@@ -103,10 +99,18 @@ def sigmoid(x: Expr) -> Expr:
 
 
 def tanh(x: Expr) -> Expr:
-    """Hyperbolic tangent: 3 ulp."""
+    """Hyperbolic tangent: 3 ulp; at most 1.
+
+    e / (e + 2) with e = exp(2 x) - 1 = 2**(n + 1) * (exp(2 r) - 1) / 2 + (2**n - 1) for
+    x = n * ln(2) / 2 + r.
+    """
     limited = above(below(x, TANH_END), -TANH_END)
-    y = limited * limited
-    return limited * polynomial(y, TANH_TOP) / polynomial(y, TANH_BOTTOM)
+    n = call("round", limited * (2 * LOG2_E))
+    r = fma(n, -LN2_LOW / 2, fma(n, -LN2_HIGH / 2, limited))
+    half = fma(r * r, polynomial(r, tuple(c * 2.0 ** (k + 1) for k, c in enumerate(EXPM1))), r)
+    twice = power_of_two(n, 1)
+    e = fma(twice, half, fma(twice, 0.5, -1.0))
+    return e / (e + 2.0)
 
 
 EXPONENTIALS: Table = define("f32", exp, expm1, sigmoid, tanh)

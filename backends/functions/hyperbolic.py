@@ -17,6 +17,7 @@ from webconv.backends.functions.core import (
     define,
     equal,
     fma,
+    magnitude,
     polynomial,
     use,
     with_sign_of,
@@ -45,7 +46,7 @@ def _half_exponentials(a: Expr) -> tuple[Expr, Expr]:
 
 def sinh(x: Expr) -> Expr:
     """Hyperbolic sine: 3 ulp."""
-    a = call("abs", x)
+    a = magnitude(x)
     y = x * x
     small = fma(x * y, polynomial(y, SINH), x)
     grown, shrunk = _half_exponentials(a)
@@ -55,14 +56,14 @@ def sinh(x: Expr) -> Expr:
 
 def cosh(x: Expr) -> Expr:
     """Hyperbolic cosine: 2 ulp."""
-    a = call("abs", x)
+    a = magnitude(x)
     grown, shrunk = _half_exponentials(a)
     return choose_bits(a > HALF_EXP_HIGH, INFINITY, grown + shrunk)
 
 
 def asinh(x: Expr) -> Expr:
     """Inverse hyperbolic sine: 3 ulp."""
-    a = call("abs", x)
+    a = magnitude(x)
     y = a * a
     small = fma(a * y, polynomial(y, ASINH), a)
     # a + (sqrt(y + 1) - 1), the difference without cancellation.
@@ -82,7 +83,7 @@ def acosh(x: Expr) -> Expr:
 
 def atanh(x: Expr) -> Expr:
     """Inverse hyperbolic tangent: 3 ulp; infinite at -1 and 1, NaN beyond."""
-    a = call("abs", x)
+    a = magnitude(x)
     rest = 1.0 - a
     value = 0.5 * use("log1p", 2.0 * a / select(rest > 0.0, rest, 1.0))
     value = with_sign_of(choose_bits(equal(a, 1.0), INFINITY, value), x)

@@ -89,7 +89,9 @@ def log1p(x: Expr) -> Expr:
 
 def softplus(x: Expr) -> Expr:
     """log(1 + exp(x)): 2 ulp."""
-    return select(x < 0.0, 0.0, x) + use("log1p", use("exp", -call("abs", x)))
+    negative = x < 0.0
+    small = use("log1p", use("exp", select(negative, x, -x)))
+    return select(x > 20.0, x, select(negative, 0.0, x) + small)
 
 
 LOGARITHMS: Table = define("f32", log, log1p, softplus)

@@ -33,8 +33,10 @@ from webconv.backends.functions.core import (
 )
 from webconv.backends.functions.logarithm import normal_parts
 
-# The bits of 2.0**24.
-BITS_2_24 = 0x4B800000
+# The bits of 2.0**24: from there on all numbers are even.
+EVEN = 0x4B800000
+# The bits of 2.0**32: such a power of anything but 1 is 0 or infinite.
+EXTREME = 0x4F800000
 # log2(m) = 2 / ln 2 * (s + ...) with s = (m - 1) / (m + 1).
 SCALE = 2 / math.log(2)
 SCALE_HIGH, SCALE_LOW = split(SCALE, 12)
@@ -79,19 +81,18 @@ def _magnitude(i: Expr, y: Expr) -> Expr:
 def pow(x: Expr, y: Expr) -> Expr:
     """x to the y: 3 ulp; 0 below 2**-126. Zeros, infinities and signs as in C."""
     a, b = magnitude_bits(x), magnitude_bits(y)
-    extreme = equal(a, 0) | (a >= INFINITY) | (b >= INFINITY)
+    extreme = equal(a, 0) | (a >= INFINITY) | (b >= EXTREME)
     grows = (a > ONE) ^ (y < 0.0)
     limit = select(grows, i32(INFINITY), 0)
     magnitude = select(extreme, limit, _magnitude(select(extreme, i32(ONE), a), y))
-    # From 2**24 on all y are even.
     whole = equal(call("trunc", y), y) | (b >= INFINITY)
     half = y * 0.5
-    odd = whole & differ(call("trunc", half), half) & (b < BITS_2_24)
+    odd = whole & differ(call("trunc", half), half) & (b < EVEN)
     signed = magnitude | select(odd, bits(x) & SIGN, 0)
     unknown = (bits(x) < 0) & differ(a, 0) & (a < INFINITY) & call("not", whole)
     unknown = unknown | (a > INFINITY) | (b > INFINITY)
     value = select(unknown, i32(NAN), signed)
-    one = equal(b, 0) | equal(bits(x), ONE) | (equal(a, ONE) & equal(b, INFINITY))
+    one = equal(b, 0) | equal(bits(x), ONE) | (equal(a, ONE) & (b >= EXTREME))
     return from_bits(select(one, i32(ONE), value))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webconv.backends.expr import Expr, call, select
+from webconv.backends.expr import Expr, call, select, wrap
 from webconv.backends.functions.core import (
     INFINITY,
     NAN,
@@ -16,6 +16,7 @@ from webconv.backends.functions.core import (
     from_bits,
     high_half,
     i32,
+    magnitude,
     magnitude_bits,
     shift_right,
     with_sign_of,
@@ -64,37 +65,38 @@ def round_f16(x: Expr) -> Expr:
     return with_sign_of(from_bits(magnitude), x)
 
 
-def _remainder(x: Expr, y: Expr) -> Expr:
-    """|x| - |y| * trunc(|x / y|), where the quotient is below 2**22.
+def _remainder(a: Expr, b: Expr) -> Expr:
+    """a - b * trunc(a / b) for a quotient below 2**22, of positive numbers.
 
-    The quotient and |y| are cut in halves whose products are exact. The quotient may be off by one
-    or more, so the result is moved into [0, |y|).
+    The quotient and b are cut in halves, whose products are exact. The quotient may be off by one,
+    so the result is moved into [0, b).
     """
-    a, b = call("abs", x), call("abs", y)
     q = call("trunc", a / b)
-    high_q = high_half(q)
-    high_b = high_half(b)
-    low_q, low_b = q - high_q, b - high_b
-    r = fma(high_q, -high_b, a)
-    r = fma(low_q, -high_b, r)
-    r = fma(high_q, -low_b, r)
-    r = fma(low_q, -low_b, r)
+    q_high, b_high = high_half(q), high_half(b)
+    q_low, b_low = q - q_high, b - b_high
+    r = fma(q_low, -b_high, fma(q_high, -b_high, a))
+    r = fma(q_low, -b_low, fma(q_high, -b_low, r))
     r = select(r < 0.0, r + b, r)
     r = select(r >= b, r - b, r)
     return select(a < b, a, r)
 
 
+def _signed_remainder(x: Expr, y: Expr) -> Expr:
+    b = magnitude(y)
+    first = b * select(b < 2.0**100, wrap(2.0**22, "f32"), 2.0**5)
+    r = with_sign_of(_remainder(_remainder(magnitude(x), first), b), x)
+    return select(is_inf(y), x, r)
+
+
 def fmod(x: Expr, y: Expr) -> Expr:
-    """The remainder with the sign of x; exact for |x / y| < 2**22, NaN for x infinite or y = 0."""
-    r = with_sign_of(_remainder(x, y), x)
-    r = select(is_inf(y), x, r)
+    """The remainder with the sign of x; exact for |x / y| < 2**44, NaN for x infinite or y = 0."""
+    r = _signed_remainder(x, y)
     return choose_bits(_no_remainder(x, y), NAN, r)
 
 
 def mod(x: Expr, y: Expr) -> Expr:
     """The remainder with the sign of y, as `fmod` otherwise."""
-    r = with_sign_of(_remainder(x, y), x)
-    r = select(is_inf(y), x, r)
+    r = _signed_remainder(x, y)
     moved = differ(r, 0.0) & ((bits(r) ^ bits(y)) < 0)
     r = select(moved, select(is_inf(y), y, r + y), r)
     return choose_bits(_no_remainder(x, y), NAN, r)

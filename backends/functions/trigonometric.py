@@ -24,6 +24,7 @@ from webconv.backends.functions.core import (
     differ,
     fma,
     from_bits,
+    magnitude,
     magnitude_bits,
     polynomial,
     shift_left,
@@ -37,13 +38,13 @@ HALF_PI_3, _rest = split(math.pi / 2 - HALF_PI_1 - HALF_PI_2, 8)
 HALF_PI_4 = _rest
 HALF_PI_HIGH, HALF_PI_LOW = split(math.pi / 2, 24)
 PI_HIGH, PI_LOW = split(math.pi, 24)
-# A little more than pi/4: what a reduced angle is limited to, so that no result is beyond 1.
-ANGLE_END = 0.786
+# What a reduced angle is limited to: n may be off by 0.01 up to |x| = 1e5.
+ANGLE_END = 0.8
 
-# For |r| <= pi/4: sin(r) = r + r**3 * (...), off by 0.04 ulp;
-SIN = (-0.16666655242443085, 0.008332187309861183, -0.00019517907639965415)
+# For |r| <= 0.8: sin(r) = r + r**3 * (...), off by 0.04 ulp;
+SIN = (-0.16666653752326965, 0.008332095108926296, -0.00019505539967212826)
 # cos(r) = 1 - r**2 / 2 + r**4 * (...), off by 0.001 ulp;
-COS = (0.04166664555668831, -0.0013887309469282627, 2.4432332793367095e-05)
+COS = (0.04166664183139801, -0.0013887130189687014, 2.4412085622316226e-05)
 # asin(x) = x + x**3 * (...) for |x| <= 1/2, off by 0.04 ulp;
 ASIN = (
     0.16666753590106964, 0.07495249062776566, 0.04547690227627754, 0.024145254865288734,
@@ -120,7 +121,7 @@ def _halved(a: Expr) -> Expr:
 
 def asin(x: Expr) -> Expr:
     """Inverse sine: 2 ulp; NaN beyond 1."""
-    a = call("abs", x)
+    a = magnitude(x)
     big = a > 0.5
     part = asin_of(select(big, _halved(a), a))
     value = select(big, HALF_PI_HIGH - fma(part, 2.0, -HALF_PI_LOW), part)
@@ -129,7 +130,7 @@ def asin(x: Expr) -> Expr:
 
 def acos(x: Expr) -> Expr:
     """Inverse cosine: 2 ulp; NaN beyond 1."""
-    a = call("abs", x)
+    a = magnitude(x)
     big = a > 0.5
     part = asin_of(select(big, _halved(a), a))
     near_one = select(x < 0.0, PI_HIGH - fma(part, 2.0, -PI_LOW), part * 2.0)
@@ -146,7 +147,7 @@ def atan_of(x: Expr) -> Expr:
 def atan(x: Expr) -> Expr:
     """Inverse tangent: 2 ulp."""
     # From 2**30 on the result is pi/2.
-    a = below(call("abs", x), 2.0**30)
+    a = below(magnitude(x), 2.0**30)
     big = a > 1.0
     part = atan_of(select(big, 1.0 / above(a, 1.0), a))
     return with_sign_of(select(big, HALF_PI_HIGH - (part - HALF_PI_LOW), part), x)
@@ -155,7 +156,7 @@ def atan(x: Expr) -> Expr:
 def _finite(x: Expr, infinite: Expr) -> Expr:
     """|x|; where either argument is infinite, 1 for an infinity (or NaN) and else 0."""
     corner = select(magnitude_bits(x) >= INFINITY, f32(1.0), 0.0)
-    return select(infinite, corner, call("abs", x))
+    return select(infinite, corner, magnitude(x))
 
 
 def atan2(y: Expr, x: Expr) -> Expr:

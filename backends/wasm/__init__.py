@@ -24,7 +24,6 @@ def compile(program: Program, entries: Mapping[str, Entry], weights: Weights) ->
     files: dict[str, bytes] = {}
     for variant, relaxed in VARIANTS.items():
         module = Module(program, weights, relaxed)
-        descriptor = {"states": [], "entries": {}}  # type: ignore[var-annotated]
         _export(module, entries)
         text = module.compile(entries)
         files[f"{variant}.wasm"] = strip_custom_sections(bytes(wat2wasm(text)))
@@ -53,15 +52,13 @@ def describe(module: Module, entries: Mapping[str, Entry]) -> dict[str, object]:
         return at if isinstance(at, int) else str(at).lstrip("$")
 
     return {
-        "entries": {
-            name: {
-                "inputs": {n: address(b) for n, (b, _) in entry.inputs.items()},
-                "outputs": {n: address(b) for n, (b, _) in entry.outputs.items()},
-                "reads": [module.state_index(n) for n in entry.reads],
-                "writes": [module.state_index(n) for n in entry.writes],
+        "entries": [
+            {
+                "inputs": [address(b) for b, _ in entry.inputs.values()],
+                "outputs": [address(b) for b, _ in entry.outputs.values()],
             }
-            for name, entry in entries.items()
-        }
+            for entry in entries.values()
+        ]
     }
 
 

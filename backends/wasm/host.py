@@ -50,23 +50,23 @@ class Instance:
         states: Mapping[str, Array] | None = None,
     ) -> dict[str, Array]:
         """The outputs by name; `states` replaces the contents of some states first."""
-        graph, plan = self.program.entries[entry], self.descriptor["entries"][entry]
-        index = list(self.entries).index(entry)
+        graph, index = self.program.entries[entry], list(self.entries).index(entry)
+        plan = self.descriptor["entries"][index]
         shaped = {n: (v, np.shape(inputs[n])) for n, v in graph.inputs.items()}
         sizes = bind_sizes(shaped)
         end = self._call(f"bind_{index}", *(sizes[s] for s in self.entries[entry].symbols))
         missing = end - self.memory.data_len(self.store)
         if missing > 0:
             self.memory.grow(self.store, -(-missing // PAGE))
-        for name, value in graph.inputs.items():
-            self._write(self._address(plan["inputs"][name]), _stored(inputs[name], value.type.dtype.name))
+        for place, (name, value) in zip(plan["inputs"], graph.inputs.items(), strict=True):
+            self._write(self._address(place), _stored(inputs[name], value.type.dtype.name))
         self._load_states(sizes, states or {})
         self._call(f"run_{index}")
         self._call(f"commit_{index}")
         out = {}
-        for name, value in graph.outputs.items():
+        for place, (name, value) in zip(plan["outputs"], graph.outputs.items(), strict=True):
             shape = tuple(dims.evaluate(d, sizes) for d in value.shape)
-            out[name] = self._read(self._address(plan["outputs"][name]), shape, value.type.dtype)
+            out[name] = self._read(self._address(place), shape, value.type.dtype)
         return out
 
     def read_state(self, name: str, sizes: Mapping[str, int]) -> Array:

@@ -491,10 +491,9 @@ class Printer:
     def load_lanes(self, access: Access, guarded: bool) -> str:
         """Four loads, each under its own guard."""
         text = "(v128.const i32x4 0 0 0 0)"
+        at = f" offset={access.constant}" if access.constant else ""
         for k in range(4):
-            constant = access.constant + (4 * k if access.kind == "unit" else 0)
-            at = f" offset={constant}" if constant else ""
-            address = self.lane(access.address, k)
+            address = self.lane_address(access, k)
             if guarded:
                 assert access.guard is not None
                 guard = self.lane(access.guard, k)
@@ -503,6 +502,13 @@ class Printer:
             else:
                 text = f"(v128.load32_lane{at} {k} {address} {text})"
         return text
+
+    def lane_address(self, access: Access, k: int) -> str:
+        """Lane `k`'s address; added up, since an offset may not lift a negative one over 0."""
+        address = self.lane(access.address, k)
+        if access.kind == "unit" and k:
+            return f"(i32.add {address} (i32.const {4 * k}))"
+        return address
 
     def store(self, s: StoreFrom) -> list[str]:
         """Store a value, under its guard."""
@@ -526,10 +532,9 @@ class Printer:
         """Four stores, each under its own guard; one if all of a unit store's guards hold."""
         self.locals["stored"] = "v128"
         lines = [f"(local.set $stored {value})"]
+        at = f" offset={access.constant}" if access.constant else ""
         for k in range(4):
-            constant = access.constant + (4 * k if access.kind == "unit" else 0)
-            at = f" offset={constant}" if constant else ""
-            store = f"(v128.store32_lane{at} {k} {self.lane(access.address, k)} (local.get $stored))"
+            store = f"(v128.store32_lane{at} {k} {self.lane_address(access, k)} (local.get $stored))"
             if access.guard is not None:
                 store = f"(if {self.lane(access.guard, k)} (then {store}))"
             lines.append(store)

@@ -16,6 +16,7 @@ from webconv.ir.dtypes import DType
 from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
 from webconv.ir.op import normalise_axis
+from webconv.ir.reference import evaluate
 
 
 class Span(NamedTuple):
@@ -222,3 +223,27 @@ def any_along(mask: Value, axis: int, keepdims: bool = False) -> Value:
 def not_equal(x: Value, y: Value) -> Value:
     """x != y."""
     return ops.Not()(ops.Equal()(x, y))
+
+
+def float_constant(value: float) -> Value:
+    """A constant of f32."""
+    return graph.constant(np.float32(value))
+
+
+def size_value(size: Dim) -> Value:
+    """A size as an i32 without axes, known when converting or only when running."""
+    if isinstance(size, int):
+        return graph.constant(np.int32(size))
+    return ops.ReduceMax((0,))(ops.Iota(size + 1)())  # type: ignore[no-any-return]
+
+
+def folded(x: Value) -> Value:
+    """`x` evaluated now, if it depends on no input and no symbol; else `x`."""
+    nodes = graph.toposort([x])
+    symbolic = any(isinstance(n.op, graph.Input) for n in nodes) or any(
+        dims.symbols(*v.shape) for n in nodes for v in n.outputs
+    )
+    if symbolic or any(True for n in nodes for _ in n.op.dims):
+        return x
+    values = evaluate(graph.Graph({}, {"x": x}), {}, {})
+    return graph.constant(values[x].astype(x.type.dtype.numpy))

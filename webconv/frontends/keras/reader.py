@@ -35,6 +35,11 @@ class Dialect:
         return self.major == 2 and (self.version.endswith("-tf") or self.release >= (2, 4))
 
     @property
+    def flips_kernels(self) -> bool:
+        """True if convolution kernels run backwards: Theano's are for true convolution."""
+        return self.backend == "theano"
+
+    @property
     def holds_initial(self) -> bool:
         """True if a masked step before any valid one gives the initial state, not 0."""
         return self.major == 3 and self.backend in ("jax", "numpy")

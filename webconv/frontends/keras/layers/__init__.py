@@ -8,7 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from webconv.frontends.keras.layers import activations, cells, core, recurrent
+from webconv.frontends.keras.layers import (
+    activations,
+    cells,
+    convolution,
+    core,
+    merging,
+    normalization,
+    pooling,
+    recurrent,
+    reshaping,
+    wrappers,
+)
 from webconv.frontends.keras.tree import Rule
 
-RULES: Mapping[str, Rule] = activations.RULES | cells.RULES | core.RULES | recurrent.RULES
+FAMILIES = (
+    *(activations, cells, convolution, core, merging, normalization, pooling, recurrent),
+    *(reshaping, wrappers),
+)
+RULES: Mapping[str, Rule] = {k: v for family in FAMILIES for k, v in family.RULES.items()}

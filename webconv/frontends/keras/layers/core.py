@@ -56,4 +56,12 @@ RULES: Mapping[str, Rule] = {
     "Dense": Rule(dense, "kernel bias?use_bias", "lora_rank lora_alpha", keeps_mask=True),
     "Embedding": Rule(embedding, "embeddings", "input_length lora_rank lora_alpha weights"),
     "Masking": Rule(masking),
+    "Dropout": Rule(identity, "", "rate noise_shape seed", keeps_mask=True),
+    "SpatialDropout1D": Rule(identity, "", "rate noise_shape seed", keeps_mask=True),
+    "SpatialDropout2D": Rule(identity, "", "rate noise_shape seed data_format", keeps_mask=True),
+    "SpatialDropout3D": Rule(identity, "", "rate noise_shape seed data_format", keeps_mask=True),
+    "AlphaDropout": Rule(identity, "", "rate noise_shape seed", keeps_mask=True),
+    "GaussianDropout": Rule(identity, "", "rate seed", keeps_mask=True),
+    "GaussianNoise": Rule(identity, "", "stddev seed", keeps_mask=True),
+    "ActivityRegularization": Rule(identity, "", "l1 l2", keeps_mask=True),
 }

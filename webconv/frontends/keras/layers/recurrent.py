@@ -341,5 +341,5 @@ RULES: Mapping[str, Rule] = {
     "GRU": CELL,
     "SimpleRNN": CELL,
     "StackedRNNCells": Rule(stacked_cells, ignores="cells", children=_stacked),
-    "Bidirectional": Rule(bidirectional, ignores="weights layer", children=_both),
+    "Bidirectional": Rule(bidirectional, ignores="weights layer forward_layer backward_layer", children=_both),
 }

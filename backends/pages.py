@@ -1,0 +1,102 @@
+"""The bundle's entries for pages, bundlers and type checkers, and its own page: from templates.
+
+Every string out of a model passes a filter: `js` for JavaScript and TypeScript, HTML's own
+escaping, and `plain` where only a comment is left to end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from webconv.backends.dims_js import string
+from webconv.ir.dims import Dim
+from webconv.ir.graph import Program
+
+# The typed array that a page gets, by dtype: as in tensor.js.
+ARRAYS = {
+    **dict.fromkeys(("f32", "f16", "f64"), "Float32Array"),
+    **{"i8": "Int8Array", "u8": "Uint8Array", "i16": "Int16Array", "u16": "Uint16Array"},
+    **dict.fromkeys(("i32", "i64"), "Int32Array"),
+    **dict.fromkeys(("u32", "u64"), "Uint32Array"),
+    "bool": "Uint8Array",
+}
+
+
+def plain(text: object) -> str:
+    """What is left of a string where nothing but a name is expected."""
+    return re.sub(r"[^\w./:-]+", "_", str(text), flags=re.ASCII)
+
+
+def shape_text(shape: list[Dim]) -> str:
+    """`[batch, 16]`."""
+    return plain_dims(", ".join(map(str, shape)))
+
+
+def plain_dims(text: str) -> str:
+    """Dims for people, without what could end a comment."""
+    return "[" + re.sub(r"[^\w\s,()+*-]|\*/", "_", text, flags=re.ASCII) + "]"
+
+
+def _environment(html: bool) -> Environment:
+    env = Environment(
+        loader=PackageLoader("webconv.backends", "templates"),
+        undefined=StrictUndefined,
+        autoescape=html,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    env.filters |= {"js": string, "plain": plain, "shape": shape_text}
+    env.globals |= {"arrays": ARRAYS}
+    return env
+
+
+def render_entries(
+    model: Mapping[str, Any], model_file: str, sections: Mapping[str, str], program: Program
+) -> dict[str, bytes]:
+    """`index.js`, a module per backend, types, `package.json` and `index.html`."""
+    context = {
+        "model": model,
+        "model_file": model_file,
+        "sections": sections,
+        "parameters": program.parameters,
+        "weights_bytes": sum(w["bytes"] for w in model["weights"]),
+    }
+    code, page = _environment(html=False), _environment(html=True)
+
+    def render(env: Environment, template: str, **more: object) -> bytes:
+        return env.get_template(template).render(**context, **more).encode()
+
+    files = {
+        "index.js": render(code, "bundle_index.js.j2"),
+        "index.d.ts": render(code, "bundle_index.d.ts.j2"),
+        "index.html": render(page, "bundle_index.html.j2"),
+        "package.json": _package(model["name"], list(sections)),
+    }
+    for backend in sections:
+        files[f"{backend}.js"] = render(code, "bundle_backend.js.j2", backend=backend)
+        files[f"{backend}.d.ts"] = b"export * from './index.js';\n"
+    return files
+
+
+def _package(name: str, backends: list[str]) -> bytes:
+    entries = {f"./{b}": _export(b) for b in backends}
+    package = {
+        "name": re.sub(r"[^a-z0-9._~-]+", "-", name.lower()).strip("-._") or "model",
+        "version": "1.0.0",
+        "type": "module",
+        "main": "./index.js",
+        "types": "./index.d.ts",
+        "exports": {".": _export("index"), **entries, "./package.json": "./package.json"},
+        "sideEffects": False,
+    }
+    return (json.dumps(package, indent=2) + "\n").encode()
+
+
+def _export(stem: str) -> dict[str, str]:
+    return {"types": f"./{stem}.d.ts", "default": f"./{stem}.js"}

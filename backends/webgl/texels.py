@@ -1,0 +1,150 @@
+"""Statements of a draw: an Emitter whose loads fetch texels.
+
+Elements that lie in the same texel are fetched once. A single element is a component of a texel;
+if the compiler knows which, it costs nothing beyond the fetch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from webconv.backends.expr import Load
+from webconv.backends.kernel import Buffer
+from webconv.backends.linearise import (
+    LANE,
+    LANES,
+    Access,
+    Emitter,
+    Layout,
+    Let,
+    Literal,
+    LoadTo,
+    Operand,
+    Ref,
+    is_multiple,
+)
+from webconv.backends.webgl.draws import TEXEL, Draw
+from webconv.ir import dims
+from webconv.ir.dims import Dim, Symbol
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A texture as a shader reads it: copy `ring mod 2` of `buffer`."""
+
+    buffer: Buffer
+    ring: Dim | None = None
+
+
+@dataclass(frozen=True)
+class Fetch(Access):
+    """How texels are reached.
+
+    `kind` is texel (`address` counts texels), uniform (one element) or each (four elements). In a
+    texture of blocks, `origin` is where the block begins; if the block differs from fragment to
+    fragment, `ring` is its number, `samplers` are both copies and `origin` is a block's size.
+    """
+
+    samplers: tuple[Sampler, ...] = ()
+    origin: Operand | None = None
+
+
+class Texels(Emitter):
+    """The statements that compute a draw's values; `samplers` in order of appearance."""
+
+    def __init__(self, draw: Draw, history: Collection[Buffer]) -> None:
+        super().__init__(Layout(aligned_vectors=True, separate_rings=True))
+        self.points: Mapping[str, Dim] = dict(draw.points)
+        self.history = history
+        self.samplers: dict[Sampler, None] = {}
+        self.inner = {*self.points, TEXEL, LANE.name}
+        self.bind(LANE.name, self.lane_index())
+
+    def bind(self, name: str, operand: Operand) -> None:
+        """Make a symbol stand for an operand."""
+        self.scopes[0].names[name] = operand
+        if isinstance(operand, Ref):
+            self.depths.setdefault(operand, 0)
+
+    def lookup(self, name: str) -> Operand:
+        """The operand of a symbol; the kernel's axes are computed when they are first needed."""
+        if name in self.points and all(name not in s.names for s in self.scopes):
+            self.scopes[0].names[name] = self.dim(self.points[name])
+        return super().lookup(name)
+
+    def _load(self, e: Load) -> Operand:
+        guard = None if e.guard is None else self.expr(e.guard)
+        samplers, ring, origin = self._source(e)
+        kind, base = self._kind(e.buffer, e.offset)
+        if kind == "unit":
+            return self._texel(e, Fetch(e.buffer, "texel", *self._quarter(base), guard, ring, samplers, origin))
+        constant = next((c for m, c in dims._terms(base) if m == ()), 0)
+        alike = kind == "uniform" and ring is None and (guard is None or guard.lanes == 1)
+        if alike and is_multiple(base - constant, LANES):
+            where = self._quarter(base - constant % LANES)
+            texel = self._texel(e, Fetch(e.buffer, "texel", *where, guard, ring, samplers, origin))
+            return self._component(texel, constant % LANES)
+        address = self.dim(base)
+        return self._texel(e, Fetch(e.buffer, kind, address, 0, guard, ring, samplers, origin))
+
+    def _quarter(self, base: Dim) -> tuple[Operand, int]:
+        """The texel that the element `base` begins: an operand and a constant."""
+        texel = dims.floordiv(base, LANES)
+        constant = next((c for m, c in dims._terms(texel) if m == ()), 0)
+        return self.dim(texel - constant), constant
+
+    def _texel(self, e: Load, access: Fetch) -> Ref:
+        depth = self.depth_of([access.address, access.guard, access.ring, access.origin])
+        scope = self.scopes[depth]
+        if access not in scope.lets:
+            operands = (access.address, access.guard, access.ring)
+            lanes = max(o.lanes for o in operands if o is not None)
+            lanes = 1 if access.kind == "uniform" and lanes == 1 else LANES
+            target = self.ref("x", e.type, lanes, depth)
+            scope.statements.append(LoadTo(target, access))
+            scope.lets[access] = target
+        found = scope.lets[access]
+        assert isinstance(found, Ref)
+        return found
+
+    def _component(self, texel: Ref, k: int) -> Ref:
+        part = Ref(f"{texel.name}.{'xyzw'[k]}", texel.type)
+        self.depths[part] = self.depths[texel]
+        return part
+
+    def _source(self, e: Load) -> tuple[tuple[Sampler, ...], Operand | None, Operand | None]:
+        """(samplers, ring, origin) of a load."""
+        if e.ring is None or e.buffer.ring == 1:
+            return self._samplers(Sampler(e.buffer)), None, None
+        block = dims.ceildiv(e.buffer.size, LANES)
+        if self._is_inner(e.ring):
+            copies = self._samplers(Sampler(e.buffer, 0), Sampler(e.buffer, 1))
+            return copies, self.dim(e.ring), self.dim(block)
+        samplers = self._samplers(Sampler(e.buffer, _parity(e.ring)))
+        if e.buffer not in self.history:
+            return samplers, None, None
+        return samplers, None, self.origin(e.ring, block)
+
+    def origin(self, ring: Dim, block: Dim) -> Operand:
+        """Where the block of `ring` begins in a texture whose blocks have `block` texels."""
+        return self.let("block", (self.dim(dims.floordiv(ring, 2)), self.dim(block)), "ivec2")
+
+    def _is_inner(self, ring: Dim) -> bool:
+        return bool(dims.symbols(ring) & self.inner)
+
+    def _samplers(self, *samplers: Sampler) -> tuple[Sampler, ...]:
+        self.samplers |= dict.fromkeys(samplers)
+        return samplers
+
+
+def _parity(ring: Dim) -> Dim:
+    return dims.mod(ring, 2)
+
+
+def texel_symbol(draw: Draw) -> Symbol:
+    """The symbol of a fragment's texel."""
+    return Symbol(TEXEL, draw.texels)
+
+
+__all__ = ["Fetch", "Let", "Literal", "Sampler", "Texels", "texel_symbol"]

@@ -1,0 +1,309 @@
+"""A group of kernels as one WGSL shader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from webconv.backends.functions import FUNCTIONS
+from webconv.backends.kernel import Buffer, Kernel, Loop, Step
+from webconv.backends.linearise import Access, Emitter, Layout, Ref, Statement
+from webconv.backends.webgpu.groups import Group
+from webconv.backends.webgpu.schedule import WIDE, schedule, workgroup_size
+from webconv.backends.webgpu.threads import Place, Schedule, statements, threads, touches
+from webconv.backends.webgpu.wgsl import HELPERS, INDENT, Printer, Slot, type_name
+from webconv.ir import dims
+from webconv.ir.dims import Apply, Dim, Symbol
+from webconv.ir.errors import GraphError
+
+# Dispatches have at most this many workgroups in a row; more work than that is done in turns.
+MOST_WORKGROUPS = 65535
+NAME_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class Range:
+    """What one binding covers: one buffer, or several that lie in one range, and where each lies."""
+
+    name: str
+    places: Mapping[Buffer, Place]
+    element: str
+    writable: bool
+
+
+@dataclass(frozen=True)
+class Shader:
+    """WGSL, its own identifiers in order, and the number of workgroups to dispatch."""
+
+    code: str
+    names: tuple[str, ...]
+    workgroups: Dim
+    uses_sizes: bool
+
+
+class Names:
+    """Identifiers that no keyword, reserved word or built-in of WGSL can collide with."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, int] = {}
+        self.all: list[str] = []
+
+    def make(self, prefix: str, name: str) -> str:
+        """`name`, of which only letters and digits stay."""
+        clean = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_")[:NAME_LENGTH]
+        made = f"{prefix}_{clean}" if clean else prefix
+        count = self._taken.get(made, 0)
+        self._taken[made] = count + 1
+        self.all.append(f"{made}_{count}" if count else made)
+        return self.all[-1]
+
+
+def comment(text: str) -> str:
+    """Text out of a model, safe in a comment."""
+    return re.sub(r"[^\w ./:,-]+", "_", text, flags=re.ASCII)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A kernel on its way into print; `outer` are the loops around it inside of the shader."""
+
+    kernel: Kernel
+    schedule: Schedule
+    outer: tuple[str, ...]
+    name: str
+
+    @property
+    def parameters(self) -> list[str]:
+        """What the frame gives to it."""
+        return ["thread", "stride", *(v for _, v in self.schedule.fixed), *self.outer]
+
+
+class ShaderBuilder:
+    """Prints one group. `sizes` maps symbols to members of the uniform block, in order."""
+
+    def __init__(self, group: Group, ranges: Sequence[Range], sizes: Mapping[str, str]) -> None:
+        self.group = group
+        self.ranges = ranges
+        self.sizes = sizes
+        self.names = Names()
+        self.uses_sizes = False
+        self.vector = {r.name: False for r in ranges}
+        self.printer = Printer(self._slot, self._size)
+        self.bodies = [self._body(k, outer) for k, outer in _with_loops(group.steps)]
+
+    def build(self) -> Shader:
+        """The shader."""
+        self._choose_vectors()
+        functions = [self._function(b) for b in self.bodies]
+        main, workgroups = self._wide() if self.group.wide else self._narrow()
+        support = print_support(self.printer)
+        code = "\n\n".join([self._bindings(), *support, *functions, main]).lstrip() + "\n"
+        names = (*(r.name for r in self.ranges), *self.names.all)
+        return Shader(code, names, workgroups, self.uses_sizes)
+
+    # -- bindings --------------------------------------------------------------------------------
+
+    def _range(self, buffer: Buffer) -> Range:
+        return next(r for r in self.ranges if buffer in r.places)
+
+    def _slot(self, access: Access) -> Slot:
+        r = self._range(access.buffer)
+        return Slot(r.name, r.element, self.vector[r.name])
+
+    def _size(self, symbol: str) -> str:
+        self.uses_sizes = True
+        return f"sizes.{self.sizes[symbol]}"
+
+    def _places(self) -> dict[Buffer, Place]:
+        return {
+            b: Place(p.base, p.stride, self.vector[r.name])
+            for r in self.ranges
+            for b, p in r.places.items()
+        }
+
+    def _choose_vectors(self) -> None:
+        """A binding is read in fours where most of its accesses are four aligned elements."""
+        score = dict.fromkeys(self.vector, 0)
+        never = set()
+        for body in self.bodies:
+            for t in touches(self._statements(body)):
+                name = self._range(t.access.buffer).name
+                score[name] += t.weight if t.access.aligned else -t.weight
+                torn = t.access.guard is not None and t.access.guard.lanes > 1
+                if t.store and (torn or not t.access.aligned):
+                    never.add(name)
+        self.vector = {n: s > 0 and n not in never for n, s in score.items()}
+
+    def _bindings(self) -> str:
+        lines = []
+        if self.uses_sizes:
+            members = ", ".join(f"{m}: i32" for m in dict.fromkeys(self.sizes.values()))
+            lines += [
+                f"struct Sizes {{ {members} }}",
+                "@group(0) @binding(0) var<uniform> sizes: Sizes;",
+            ]
+        for k, r in enumerate(self.ranges, 1):
+            element = type_name(r.element, 4 if self.vector[r.name] else 1)
+            access = "read_write" if r.writable else "read"
+            lines.append(
+                f"@group(0) @binding({k}) var<storage, {access}> {r.name}: array<{element}>;"
+            )
+        return "\n".join(lines)
+
+    # -- functions -------------------------------------------------------------------------------
+
+    def _body(self, kernel: Kernel, outer: tuple[str, ...]) -> Body:
+        axes = self.group.fixed.get(kernel.name, ())
+        chosen = schedule(kernel, tuple((a, f"c{k}") for k, a in enumerate(axes)))
+        return Body(kernel, chosen, outer, self.names.make("run", kernel.name))
+
+    def _statements(self, b: Body) -> list[Statement]:
+        return statements(b.kernel, b.schedule, self._places(), b.outer)
+
+    def _function(self, b: Body) -> str:
+        parameters = ", ".join(f"{p}: i32" for p in b.parameters)
+        lines = self.printer.body(self._statements(b))
+        title = f"// {comment(b.kernel.computes)}\n" if b.kernel.computes else ""
+        return f"{title}fn {b.name}({parameters}) {{\n" + "\n".join(lines) + "\n}"
+
+    # -- the frame -------------------------------------------------------------------------------
+
+    def _wide(self) -> tuple[str, Dim]:
+        (body,) = self.bodies
+        lines = [
+            f"@compute @workgroup_size({WIDE})",
+            "fn main(@builtin(global_invocation_id) id: vec3u, "
+            "@builtin(num_workgroups) groups: vec3u) {",
+            f"{INDENT}{body.name}(i32(id.x), i32(groups.x) * {WIDE});",
+            "}",
+        ]
+        return "\n".join(lines), dims.ceildiv(threads(body.kernel, body.schedule), WIDE)
+
+    def _narrow(self) -> tuple[str, Dim]:
+        size = workgroup_size([(b.kernel, b.schedule) for b in self.bodies])
+        count = dims.product(self.group.coordinates)
+        lines = [
+            f"@compute @workgroup_size({size})",
+            "fn main(@builtin(local_invocation_index) local: vec3u, "
+            "@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u) {",
+            f"{INDENT}let thread = i32(local);",
+        ]
+        depth = 1
+        if count != 1:
+            lines += self._coordinates(count)
+            depth = 2
+        calls = self._calls(self.group.steps, iter(self.bodies), size, depth)
+        while calls[-1].strip() == BARRIER and count == 1:
+            calls.pop()
+        lines += calls
+        lines += ["}"] if count == 1 else [INDENT + "}", "}"]
+        text = "\n".join(lines).replace("local: vec3u", "local: u32")
+        return text, count
+
+    def _coordinates(self, count: Dim) -> list[str]:
+        """A loop over the coordinates that fall to a workgroup: one, unless there are many."""
+        lines = [
+            f"{INDENT}for (var at = i32(group.x); at < {self._dim(count)}; at += i32(groups.x)) {{"
+        ]
+        rest = "at"
+        for k in range(len(self.group.coordinates) - 1, -1, -1):
+            n = self._dim(self.group.coordinates[k])
+            lines.append(f"{INDENT * 2}let c{k} = {rest}" + (f" % ({n});" if k else ";"))
+            rest = f"{rest} / ({n})"
+        return lines
+
+    def _calls(self, steps: Sequence[Step], bodies: Iterator[Body], size: int, depth: int) -> list[str]:
+        """The kernels in order, a barrier after each."""
+        lines = []
+        pad = INDENT * depth
+        for step in steps:
+            if isinstance(step, Loop):
+                i = step.index.name
+                lines.append(f"{pad}for (var {i} = 0; {i} < {self._dim(step.count)}; {i}++) {{")
+                lines += self._calls(step.body, bodies, size, depth + 1)
+                lines.append(f"{pad}}}")
+            else:
+                body = next(bodies)
+                given = ["thread", str(size), *body.parameters[2:]]
+                lines += [f"{pad}{body.name}({', '.join(given)});", pad + BARRIER]
+        return lines
+
+    def _dim(self, d: Dim) -> str:
+        """A size in the frame's code."""
+        return print_dim(d, self._size)
+
+
+BARRIER = "storageBarrier();"
+
+
+def _with_loops(
+    steps: Sequence[Step], outer: tuple[str, ...] = ()
+) -> Iterator[tuple[Kernel, tuple[str, ...]]]:
+    for step in steps:
+        if isinstance(step, Loop):
+            yield from _with_loops(step.body, (*outer, step.index.name))
+        else:
+            yield step, outer
+
+
+def print_support(printer: Printer) -> list[str]:
+    """The helpers and functions that the printer's code calls, called ones first."""
+    printed: dict[tuple[str, int], str] = {}
+    helpers = dict(printer.helpers)
+
+    def add(name: str, lanes: int) -> None:
+        if (name, lanes) in printed:
+            return
+        inner = Printer()
+        text = print_function(inner, name, lanes)
+        for called in inner.functions:
+            add(*called)
+        helpers.update(inner.helpers)
+        printed[name, lanes] = text
+
+    for called in printer.functions:
+        add(*called)
+    return [*(HELPERS[h] for h in sorted(helpers)), *printed.values()]
+
+
+def print_function(printer: Printer, name: str, lanes: int) -> str:
+    """One of FUNCTIONS, for one value or for four at once."""
+    function = FUNCTIONS[name]
+    em = Emitter(Layout())
+    parameters = []
+    for p in function.parameters:
+        ref = Ref(p.name, p.type, lanes)
+        em.depths[ref] = 0
+        em.scopes[0].names[p.name] = ref
+        parameters.append(f"{p.name}: {type_name(p.type, lanes)}")
+    result = em.expr(function.body)
+    lines = printer.body(em.scopes[0].statements, result)
+    kind = type_name(function.body.type, lanes)
+    doc = comment(function.doc.split(":")[0].rstrip("."))
+    return (
+        f"// {doc}\n"
+        f"fn {name}_{lanes}({', '.join(parameters)}) -> {kind} {{\n" + "\n".join(lines) + "\n}"
+    )
+
+
+_APPLIED = {"min": "min({}, {})", "max": "max({}, {})", "floordiv": "(({}) / ({}))"}
+
+
+def print_dim(d: Dim, size: object) -> str:
+    """A size as WGSL; its divisions are of what is not negative."""
+    assert callable(size)
+    if isinstance(d, int):
+        return str(d)
+    terms = []
+    for monomial, c in d.terms:
+        factors = [] if c == 1 and monomial else [str(c)]
+        for a in monomial:
+            if isinstance(a, Symbol):
+                factors.append(size(a.name))
+            elif isinstance(a, Apply):
+                factors.append(_APPLIED[a.function].format(print_dim(a.a, size), print_dim(a.b, size)))
+            else:
+                raise GraphError(f"{a} is no size")
+        terms.append(" * ".join(factors))
+    return " + ".join(terms)

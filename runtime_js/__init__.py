@@ -1,0 +1,1 @@
+"""The runner that bundles ship: plain ES modules, as package data."""

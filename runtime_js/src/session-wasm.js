@@ -1,0 +1,166 @@
+// The WebAssembly session: one module, whose memory holds weights, states and the arena.
+
+import { count, size } from './shape.js';
+import { WebconvError } from './errors.js';
+
+/** @import { DType, Session, SessionContext, Sizes, TypedArray } from './types.d.ts' */
+
+const PAGE = 65536;
+
+// A function that uses f32x4.relaxed_madd: valid only where relaxed SIMD is.
+const PROBE = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32,
+  0, 32, 0, 253, 133, 2, 11,
+];
+
+/** @type {Record<string, import('./types.d.ts').TypedArrayConstructor>} */
+const STORAGE = {
+  f32: Float32Array,
+  f16: Float32Array,
+  f64: Float32Array,
+  u32: Uint32Array,
+  i64: BigInt64Array,
+  u64: BigUint64Array,
+};
+
+/** @param {DType} dtype */
+const storage = (dtype) => STORAGE[dtype] ?? Int32Array;
+
+/**
+ * @param {SessionContext} context
+ * @returns {Promise<Session>}
+ */
+export async function createSession({ model, section, file, weights, progress }) {
+  if (typeof WebAssembly !== 'object') {
+    throw new WebconvError('no-backend', 'there is no WebAssembly here');
+  }
+  const variant = WebAssembly.validate(new Uint8Array(PROBE)) ? 'relaxed' : 'simd';
+  progress('compile', 0, 1);
+  const { instance } = await WebAssembly.instantiate(await file(`${variant}.wasm`), {});
+  progress('compile', 1, 1);
+  const exports = /** @type {any} */ (instance.exports);
+  const memory = /** @type {WebAssembly.Memory} */ (exports.memory);
+  await weights.load((offset, bytes) => new Uint8Array(memory.buffer, offset, bytes));
+  return new WasmSession(model, section, variant, exports, memory);
+}
+
+/** @implements {Session} */
+class WasmSession {
+  /**
+   * @param {import('./types.d.ts').Model} model
+   * @param {any} section
+   * @param {string} variant
+   * @param {any} exports
+   * @param {WebAssembly.Memory} memory
+   */
+  constructor(model, section, variant, exports, memory) {
+    this.model = model;
+    this.section = section;
+    this.variant = variant;
+    this.exports = exports;
+    this.memory = memory;
+    this.stats = { runs: 0 };
+    this.storage = storage;
+    /** @type {any} the plan that the module's globals are set to */
+    this.bound = null;
+    /** @type {Map<number, { shape: number[], data: TypedArray | null }>} written at the next run */
+    this.pending = new Map();
+    /** @type {number[]} the number of elements of each state */
+    this.counts = [];
+  }
+
+  /**
+   * @param {number} entry
+   * @param {Sizes} sizes
+   */
+  bind(entry, sizes) {
+    const { symbols, outputs } = this.model.entries[entry];
+    const counts = outputs.map(({ shape }) => count(shape.map((dim) => size(dim, sizes))));
+    const plan = { entry, sizes: symbols.map((name) => sizes[name]), counts };
+    this.use(plan);
+    return plan;
+  }
+
+  /**
+   * Sets the module's sizes and addresses, and grows its memory.
+   * @param {any} plan
+   */
+  use(plan) {
+    if (this.bound === plan) return;
+    this.bound = null;
+    const end = this.exports[`bind_${plan.entry}`](...plan.sizes) >>> 0;
+    const missing = end - this.memory.buffer.byteLength;
+    try {
+      if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
+    } catch {
+      throw new WebconvError('out-of-memory', `the model needs ${end} bytes of memory`);
+    }
+    this.bound = plan;
+  }
+
+  /**
+   * @param {any} plan
+   * @param {TypedArray[]} inputs
+   * @param {number[]} fetch
+   */
+  run(plan, inputs, fetch) {
+    this.use(plan);
+    const places = this.section.entries[plan.entry];
+    inputs.forEach((data, i) => this.view(places.inputs[i], data.length, data).set(data));
+    this.writeStates();
+    this.exports[`run_${plan.entry}`]();
+    const { outputs } = this.model.entries[plan.entry];
+    const results = fetch.map((i) => {
+      const type = storage(outputs[i].dtype);
+      return /** @type {any} */ (this.view(places.outputs[i], plan.counts[i], type)).slice();
+    });
+    this.exports[`commit_${plan.entry}`]();
+    this.stats.runs++;
+    return results;
+  }
+
+  writeStates() {
+    for (const [state, { shape, data }] of this.pending) {
+      this.counts[state] = count(shape);
+      const type = storage(this.model.states[state].dtype);
+      const view = /** @type {any} */ (this.view(`state${state}r`, this.counts[state], type));
+      if (data) view.set(data);
+      else view.fill(type === BigInt64Array || type === BigUint64Array ? 0n : 0);
+    }
+    this.pending.clear();
+  }
+
+  /**
+   * A view of the memory: made anew each time, since growing detaches views.
+   * @param {number | string} place an address, or the global that holds it
+   * @param {number} length
+   * @param {any} type an array, or a constructor, of the element type
+   * @returns {any}
+   */
+  view(place, length, type) {
+    const address = typeof place === 'number' ? place : this.exports[place].value;
+    const View = typeof type === 'function' ? type : type.constructor;
+    return new View(this.memory.buffer, address, length);
+  }
+
+  /**
+   * @param {number} state
+   * @param {number[]} shape
+   * @param {TypedArray | null} data
+   */
+  setState(state, shape, data) {
+    this.pending.set(state, { shape, data: data && data.slice() });
+  }
+
+  /** @param {number} state */
+  getState(state) {
+    const type = storage(this.model.states[state].dtype);
+    const waiting = this.pending.get(state);
+    if (waiting) return waiting.data?.slice() ?? new type(count(waiting.shape));
+    return this.view(`state${state}r`, this.counts[state], type).slice();
+  }
+
+  dispose() {
+    this.bound = this.exports = this.memory = /** @type {any} */ (null);
+  }
+}

@@ -1,0 +1,106 @@
+// Sizes: what the symbols of an entry are in a run, found from the shapes of what it is given.
+
+import { WebconvError } from './errors.js';
+
+/** @import { Dim, EntryType, Sizes, TensorType } from './types.d.ts' */
+
+/** @typedef {{ data: { length: number }, shape?: number[] }} Given */
+
+/**
+ * The value of a size.
+ * @param {Dim} dim
+ * @param {Sizes} sizes
+ */
+export const size = (dim, sizes) =>
+  typeof dim === 'function' ? dim(sizes) : typeof dim === 'string' ? sizes[dim] : dim;
+
+/** @param {number[]} shape */
+export const count = (shape) => shape.reduce((product, n) => product * n, 1);
+
+/** @param {(Dim | string)[]} shape */
+const written = (shape) => `[${shape.join(', ')}]`;
+
+/**
+ * Finds the sizes of a run: adds to `sizes` (what is known already) and returns it.
+ * @param {Pick<EntryType, 'symbols' | 'inputs' | 'outputs' | 'guards'>} entry
+ * @param {Given[]} given in the order of `entry.inputs`; data without a shape is flat
+ * @param {Sizes} sizes
+ */
+export function bindSizes({ symbols, inputs, outputs, guards }, given, sizes) {
+  given.forEach(({ shape }, i) => shape && bindShape(inputs[i], shape, sizes));
+  given.forEach(({ data, shape }, i) => shape || bindLength(inputs[i], data.length, sizes));
+  for (const symbol of symbols) sizes[symbol] ??= 1;
+  given.forEach((tensor, i) => checkShape(inputs[i], tensor, sizes));
+  for (const [a, b] of guards) {
+    if (size(a, sizes) !== size(b, sizes)) {
+      const values = `${a} = ${size(a, sizes)}, ${b} = ${size(b, sizes)}`;
+      throw new WebconvError('shape', `two sizes must be equal, but ${values}`);
+    }
+  }
+  for (const { name, shape } of outputs) {
+    const actual = shape.map((dim) => size(dim, sizes));
+    if (!actual.every((n) => n >= 0)) {
+      const rule = `the inputs are too small: '${name}' would have shape`;
+      throw new WebconvError('shape', `${rule} ${written(actual)}`);
+    }
+  }
+  return sizes;
+}
+
+/**
+ * @param {TensorType} input
+ * @param {number[]} actual
+ * @param {Sizes} sizes
+ */
+function bindShape({ name, shape }, actual, sizes) {
+  if (actual.length !== shape.length || !actual.every((n) => Number.isInteger(n) && n >= 0)) {
+    const rule = `'${name}' must have shape ${written(shape)}`;
+    throw new WebconvError('shape', `${rule}, but it has ${written(actual)}`);
+  }
+  shape.forEach((dim, axis) => {
+    if (typeof dim === 'string') sizes[dim] ??= actual[axis];
+  });
+}
+
+/**
+ * Flat data gives one size that is still open; `batch` is 1 if it is not the only one.
+ * @param {TensorType} input
+ * @param {number} length
+ * @param {Sizes} sizes
+ */
+function bindLength({ name, shape }, length, sizes) {
+  const isOpen = (/** @type {Dim} */ dim) => typeof dim === 'string' && sizes[dim] === undefined;
+  let open = shape.filter(isOpen);
+  if (open.length > 1 && open.includes('batch')) {
+    sizes.batch = 1;
+    open = open.filter((dim) => dim !== 'batch');
+  }
+  if (!open.length) return;
+  const known = count(shape.filter((dim) => !isOpen(dim)).map((dim) => size(dim, sizes)));
+  if (open.length > 1 || !known) {
+    const call = `{ data, shape: ${written(shape.map((dim) => (isOpen(dim) ? dim : size(dim, sizes))))} }`;
+    const rule = `flat data for '${name}' leaves ${open.join(' and ')} open`;
+    throw new WebconvError('shape-ambiguous', `${rule}: give it as ${call}`);
+  }
+  if (length % known) {
+    const rule = `'${name}' must have shape ${written(shape)}`;
+    const values = `${length} elements are no multiple of ${known}`;
+    throw new WebconvError('shape', `${rule}, but ${values}`);
+  }
+  sizes[/** @type {string} */ (open[0])] = length / known;
+}
+
+/**
+ * @param {TensorType} input
+ * @param {Given} tensor
+ * @param {Sizes} sizes
+ */
+function checkShape({ name, shape }, tensor, sizes) {
+  const expected = shape.map((dim) => size(dim, sizes));
+  const actual = tensor.shape ?? expected;
+  if (String(actual) !== String(expected) || tensor.data.length !== count(expected)) {
+    const rule = `'${name}' must have shape ${written(shape)}, here ${written(expected)}`;
+    const shapes = tensor.shape ? `shape ${written(actual)} and ` : '';
+    throw new WebconvError('shape', `${rule}, but it has ${shapes}${tensor.data.length} elements`);
+  }
+}
