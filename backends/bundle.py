@@ -176,7 +176,7 @@ def _manifest(
     compiled: Sequence[Compiled],
     files: Mapping[str, bytes],
 ) -> dict[str, Any]:
-    """What the tools know of the bundle. The wasm section is in it, for `verify` without browser."""
+    """What the tools know of the bundle; the wasm section is for `verify` without a browser."""
     wasm = next((c.descriptor for c in compiled if c.backend == "wasm"), None)
     return {
         "format": FORMAT,

@@ -68,7 +68,7 @@ def _stored(array: Array) -> Array | None:
 
 def _digest(array: Array) -> str:
     data = np.ascontiguousarray(array)
-    return data.dtype.str + hashlib.sha256(data.reshape(-1).view(np.uint8)).hexdigest()
+    return data.dtype.str + hashlib.sha256(data.reshape(-1).view(np.uint8).data).hexdigest()
 
 
 class Joined:

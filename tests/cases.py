@@ -317,6 +317,9 @@ def _recurrent_options(t: Table) -> None:
     t.add("GRU_chainer", ops.GRU(update_mixes_new=T), *sized(3), **options)
     mask = np.array([[0, 1], [1, 1], [0, 1], [1, 0], [1, 0], [0, 0]], bool)
     t.add("LSTM_masked_zero", ops.LSTM("bidirectional", masked_output="zero"), *sized(4, d=2), None, None, None, mask, **options)
+    for name, (cell, g) in {"LSTM": (ops.LSTM, 4), "GRU": (ops.GRU, 3)}.items():
+        t.add(f"{name}_projected", cell("bidirectional"), normal(5, 2, 2 * g * 9), None, normal(2, 9, g, 9),
+              normal(2, g, 9), constant=(2, 3), atol=2e-6)
     t.add("LSTM_one_step", ops.LSTM(), normal(1, 1, 4), *sized(4)[1:], **options)
     t.add("LSTM_one_unit", ops.LSTM(), normal(3, 2, 4), normal(1, 4, 4, 1), normal(1, 1, 4, 1), normal(1, 4, 1), **options)
 

@@ -1,4 +1,4 @@
-"""The error function. Coefficients: derived again by `tests/backends/test_functions.py`."""
+"""The error function. Coefficients: derived again by `tests/backends/test_coefficients.py`."""
 
 from __future__ import annotations
 

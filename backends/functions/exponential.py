@@ -3,7 +3,7 @@
 `exp(x) = 2**n * exp(r)` with `n = round(x / ln 2)` and `|r| <= ln 2 / 2` (Cody and Waite, 1980).
 2**n enters by adding n to the exponent bits: p = exp(r) lies in [0.70, 1.42), so every finite
 result has valid bits. Results below 2**-126 are 0.
-Coefficients: minimax fits, derived again by `tests/backends/test_functions.py`.
+Coefficients: minimax fits, derived again by `tests/backends/test_coefficients.py`.
 """
 
 from __future__ import annotations

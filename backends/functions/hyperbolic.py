@@ -1,6 +1,6 @@
 """Hyperbolic sine and cosine, and the inverse hyperbolic functions.
 
-Coefficients: minimax fits, derived again by `tests/backends/test_functions.py`.
+Coefficients: minimax fits, derived again by `tests/backends/test_coefficients.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from webconv.backends.functions.core import (
     equal,
     fma,
     magnitude,
+    magnitude_bits,
     polynomial,
     use,
     with_sign_of,
@@ -61,6 +62,11 @@ def cosh(x: Expr) -> Expr:
     return choose_bits(a > HALF_EXP_HIGH, INFINITY, grown + shrunk)
 
 
+def _log_twice(x: Expr) -> Expr:
+    """log(2 * x) for positive x."""
+    return choose_bits(magnitude_bits(x) >= INFINITY, INFINITY, use("log", x) + math.log(2))
+
+
 def asinh(x: Expr) -> Expr:
     """Inverse hyperbolic sine: 3 ulp."""
     a = magnitude(x)
@@ -68,8 +74,7 @@ def asinh(x: Expr) -> Expr:
     small = fma(a * y, polynomial(y, ASINH), a)
     # a + (sqrt(y + 1) - 1), the difference without cancellation.
     middle = use("log1p", a + y / (call("sqrt", y + 1.0) + 1.0))
-    large = use("log", a) + math.log(2)
-    value = select(a > LARGE, large, select(a > 0.5, middle, small))
+    value = select(a > LARGE, _log_twice(a), select(a > 0.5, middle, small))
     return with_sign_of(value, x)
 
 
@@ -77,7 +82,7 @@ def acosh(x: Expr) -> Expr:
     """Inverse hyperbolic cosine: 3 ulp; NaN below 1."""
     t = x - 1.0
     middle = use("log1p", t + call("sqrt", t * (t + 2.0)))
-    value = select(x > LARGE, use("log", x) + math.log(2), middle)
+    value = select(x > LARGE, _log_twice(x), middle)
     return choose_bits(x < 1.0, NAN, value)
 
 

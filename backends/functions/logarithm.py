@@ -1,7 +1,7 @@
 """Logarithms, and what is made of them.
 
 `log(x) = e * ln 2 + log(1 + f)` with x = 2**e * (1 + f) and 1 + f in [sqrt(1/2), sqrt(2)), then a
-polynomial in f. Coefficients: minimax fits, derived again by `tests/backends/test_functions.py`.
+polynomial in f. Coefficients: minimax fits, derived again by `tests/backends/test_coefficients.py`.
 """
 
 from __future__ import annotations

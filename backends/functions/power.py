@@ -3,7 +3,7 @@
 `x**y = 2**(y * log2(x))` needs log2(x) to about 2**-30 of itself, since an error in the exponent
 is a relative error of the result. It is a sum of two f32, of which the first has 12 bits, so that
 its products are exact (the method of Sun's fdlibm, 1993, in f32). Parts are cut off by bit masks,
-which no compiler can reorder. Coefficients: derived again by `tests/backends/test_functions.py`.
+which no compiler can reorder. Coefficients: derived again by `tests/backends/test_coefficients.py`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def pow(x: Expr, y: Expr) -> Expr:
     unknown = (bits(x) < 0) & differ(a, 0) & (a < INFINITY) & call("not", whole)
     unknown = unknown | (a > INFINITY) | (b > INFINITY)
     value = select(unknown, i32(NAN), signed)
-    one = equal(b, 0) | equal(bits(x), ONE) | (equal(a, ONE) & (b >= EXTREME))
+    even = (b >= EXTREME) & (b <= INFINITY)
+    one = equal(b, 0) | equal(bits(x), ONE) | (equal(a, ONE) & even)
     return from_bits(select(one, i32(ONE), value))
 
 

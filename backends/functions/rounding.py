@@ -66,30 +66,30 @@ def round_f16(x: Expr) -> Expr:
 
 
 def _remainder(a: Expr, b: Expr) -> Expr:
-    """a - b * trunc(a / b) for a quotient below 2**22, of positive numbers.
+    """a - b * floor(a / b) of positive numbers, for a / b below 2**21; else in [0, b) at least.
 
-    The quotient and b are cut in halves, whose products are exact. The quotient may be off by one,
-    so the result is moved into [0, b).
+    The nearest quotient leaves less than b, even if it is off by some ulp. It and b are cut in
+    halves, whose products are exact.
     """
-    q = call("trunc", a / b)
+    q = call("round", a / b)
     q_high, b_high = high_half(q), high_half(b)
     q_low, b_low = q - q_high, b - b_high
     r = fma(q_low, -b_high, fma(q_high, -b_high, a))
     r = fma(q_low, -b_low, fma(q_high, -b_low, r))
     r = select(r < 0.0, r + b, r)
-    r = select(r >= b, r - b, r)
-    return select(a < b, a, r)
+    return select(a < b, a, select((r >= 0.0) & (r < b), r, 0.0))
 
 
 def _signed_remainder(x: Expr, y: Expr) -> Expr:
+    """The remainder of two steps, the first by a multiple of y."""
     b = magnitude(y)
-    first = b * select(b < 2.0**100, wrap(2.0**22, "f32"), 2.0**5)
-    r = with_sign_of(_remainder(_remainder(magnitude(x), first), b), x)
+    multiple = b * select(b < 2.0**100, wrap(2.0**21, "f32"), 2.0**6)
+    r = with_sign_of(_remainder(_remainder(magnitude(x), multiple), b), x)
     return select(is_inf(y), x, r)
 
 
 def fmod(x: Expr, y: Expr) -> Expr:
-    """The remainder with the sign of x; exact for |x / y| < 2**44, NaN for x infinite or y = 0."""
+    """The remainder with the sign of x; exact for |x / y| < 2**42, NaN for x infinite or y = 0."""
     r = _signed_remainder(x, y)
     return choose_bits(_no_remainder(x, y), NAN, r)
 

@@ -4,7 +4,7 @@ The angle is reduced by multiples of pi/2 in four parts (Cody and Waite, 1980). 
 have 8 bits, so their products with n are exact, fused or not, up to |x| = 1e5 (n of 16 bits).
 There the reduced angle is off by 2**-36 at most; beyond, the error grows with |x|, and from 2**24
 on, where neighbouring floats are more than a radian apart, only |sin| <= 1 is meant.
-Coefficients: minimax fits, derived again by `tests/backends/test_functions.py`.
+Coefficients: minimax fits, derived again by `tests/backends/test_coefficients.py`.
 """
 
 from __future__ import annotations

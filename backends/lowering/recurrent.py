@@ -20,7 +20,7 @@ from webconv.backends.kernel import Axis, Buffer, Store
 from webconv.backends.lowering.elementwise import scalar
 from webconv.backends.lowering.indexing import loop, readable
 from webconv.backends.lowering.linear import constant
-from webconv.backends.tensor import Context, Tensor, stored
+from webconv.backends.tensor import Context, Tensor, guarded, stored
 from webconv.ir import dims, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import UnsupportedError
@@ -173,11 +173,23 @@ def _initialise(cell: Cell, rings: list[Buffer], initial: list[Tensor | None]) -
     for ring, first in zip(rings, initial, strict=True):
         value: Expr = Const(0.0, "f32")
         if first is not None:
-            from webconv.backends.tensor import guarded
-
             value = guarded(first.at((d, b, u)), Index(u) < Index(cell.hidden))
         stores.append(Store(ring, ring.shape, (d, b, u), value, ring=0))
     cell.ctx.kernel(axes, stores)
+
+
+def given(cell: Cell, b: Array | None, step: Dim) -> Callable[..., Expr]:
+    """Pre-activations that x `[T, B, D * G * H]` holds, plus a bias."""
+    bias = None if b is None else _padded_rows(cell.ctx, b)
+
+    def gate(b: Dim, d: Dim, p: Dim, g: int, u: Dim) -> Expr:
+        column = (d * cell.op.gates + g) * cell.hidden + u
+        value = cell.x.at((cell.position(step, d), b, column))
+        if cell.hidden % WIDTH:
+            value = guarded(value, Index(u) < Index(cell.hidden))
+        return value if bias is None else value + bias.at((d, g, u))
+
+    return gate
 
 
 def chunks(cell: Cell, gates: int, body: Callable[[Dim, Dim], None]) -> None:
@@ -203,12 +215,20 @@ def _bound(capacity: Dim) -> int:
 
 def steps(
     cell: Cell,
-    w: Array,
+    w: Array | None,
     b: Array | None,
     body: Callable[[Dim, Callable[..., Expr]], None],
 ) -> None:
-    """The chunked loop: `body(step, gates)` emits the kernels of one step."""
+    """The chunked loop: `body(step, gates)` emits the kernels of one step.
+
+    Without w the pre-activations are read from x, and there is nothing to chunk.
+    """
     ctx = cell.ctx
+    if w is None:
+        symbol = ctx.symbol(cell.time, "s")
+        step = dims.atom(symbol)
+        loop(ctx, symbol, cell.time, lambda: body(step, given(cell, b, step)), parallel=2)
+        return
 
     def chunk(start: Dim, count: Dim) -> None:
         _, pre = project(cell, w, b, start, count)
@@ -256,7 +276,7 @@ def lstm(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
 
     def emit(cell: Cell, rings: list[Buffer], y: Buffer | None, fixed: list[Tensor]) -> None:
         w, r, b, peep = weights(ctx, op, *fixed[1:])
-        assert w is not None and r is not None
+        assert r is not None
 
         def body(step: Dim, gate: Callable[..., Expr]) -> None:
             place = cell.axes()
@@ -293,7 +313,7 @@ def rnn(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
 
     def emit(cell: Cell, rings: list[Buffer], y: Buffer | None, fixed: list[Tensor]) -> None:
         w, r, b = weights(ctx, op, *fixed[1:])
-        assert w is not None and r is not None
+        assert r is not None
 
         def body(step: Dim, gate: Callable[..., Expr]) -> None:
             place = cell.axes()
@@ -313,7 +333,7 @@ def gru(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
 
     def emit(cell: Cell, rings: list[Buffer], y: Buffer | None, fixed: list[Tensor]) -> None:
         w, r, b, rb = weights(ctx, op, *fixed[1:])
-        assert w is not None and r is not None
+        assert r is not None
 
         def mix(z: Expr, n: Expr, h: Expr) -> Expr:
             new, old = (z, 1.0 - z) if op.update_mixes_new else (1.0 - z, z)

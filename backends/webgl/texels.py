@@ -18,7 +18,6 @@ from webconv.backends.linearise import (
     Emitter,
     Layout,
     Let,
-    Literal,
     LoadTo,
     Operand,
     Ref,
@@ -26,7 +25,7 @@ from webconv.backends.linearise import (
 )
 from webconv.backends.webgl.draws import TEXEL, Draw
 from webconv.ir import dims
-from webconv.ir.dims import Dim, Symbol
+from webconv.ir.dims import Dim
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,11 @@ class Texels(Emitter):
         self.scopes[0].names[name] = operand
         if isinstance(operand, Ref):
             self.depths.setdefault(operand, 0)
+
+    def define(self, name: str, let: Let) -> None:
+        """Make a symbol stand for the value of a statement."""
+        self.scopes[0].statements.append(let)
+        self.bind(name, let.target)
 
     def lookup(self, name: str) -> Operand:
         """The operand of a symbol; the kernel's axes are computed when they are first needed."""
@@ -141,10 +145,3 @@ class Texels(Emitter):
 def _parity(ring: Dim) -> Dim:
     return dims.mod(ring, 2)
 
-
-def texel_symbol(draw: Draw) -> Symbol:
-    """The symbol of a fragment's texel."""
-    return Symbol(TEXEL, draw.texels)
-
-
-__all__ = ["Fetch", "Let", "Literal", "Sampler", "Texels", "texel_symbol"]

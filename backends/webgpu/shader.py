@@ -185,7 +185,7 @@ class ShaderBuilder:
         count = dims.product(self.group.coordinates)
         lines = [
             f"@compute @workgroup_size({size})",
-            "fn main(@builtin(local_invocation_index) local: vec3u, "
+            "fn main(@builtin(local_invocation_index) local: u32, "
             "@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u) {",
             f"{INDENT}let thread = i32(local);",
         ]
@@ -198,8 +198,7 @@ class ShaderBuilder:
             calls.pop()
         lines += calls
         lines += ["}"] if count == 1 else [INDENT + "}", "}"]
-        text = "\n".join(lines).replace("local: vec3u", "local: u32")
-        return text, count
+        return "\n".join(lines), count
 
     def _coordinates(self, count: Dim) -> list[str]:
         """A loop over the coordinates that fall to a workgroup: one, unless there are many."""

@@ -6,6 +6,9 @@ inputs   x [T, B, I], w [D, I, G, H], r [D, H, G, H], b [D, G, H] (optional),
          the cell's own extras, initial states [D, B, H] (optional), mask bool [T, B] (optional)
 outputs  y [T, B, D, H] in the order of x's time, then the final states [D, B, H]
 
+With w None, x [T, B, D * G * H] already holds the pre-activations, biases included: what is left of
+an embedding whose table was multiplied by w when the model was converted.
+
 Weights map inputs to units (`x @ w[d, :, g]`); gates follow each cell's own order. A step whose
 mask is False keeps the states; its y is the kept h (`hold`) or 0 (`zero`). The reverse direction
 runs from the last step to the first, so leading masked steps of a right-padded batch are skipped,
@@ -78,7 +81,10 @@ class Recurrent(Op):
         require(x.rank == 3, f"x must be [T, B, I], but it is {x}")
         t, b, i = x.shape
         h = r.shape[-1]
-        require(w.shape == (d, i, g, h), f"w must be [{d}, {i}, {g}, {h}], but it is {w}")
+        if w is None:
+            require(i == d * g * h, f"x without w must be [T, B, {d * g * h}], but it is {x}")
+        else:
+            require(w.shape == (d, i, g, h), f"w must be [{d}, {i}, {g}, {h}], but it is {w}")
         require(r.shape == (d, h, g, h), f"r must be [{d}, {h}, {g}, {h}], but it is {r}")
         fixed, states, mask = self.split(types)
         if isinstance(fixed[3], TensorType):
@@ -112,6 +118,12 @@ class Recurrent(Op):
         """The next states `[B, H]` from the input's pre-activations `[B, G, H]`."""
         raise NotImplementedError
 
+    def project(self, x: Array, w: object, direction: int, h: int) -> Array:
+        """The input's part of the pre-activations, `[T, B, G, H]`."""
+        if w is None:
+            return x.reshape(*x.shape[:2], self.directions, self.gates, h)[:, :, direction]
+        return np.einsum("tbi,igh->tbgh", x, w[direction])  # type: ignore[index]
+
     def limit(self, x: Array) -> Array:
         """`x` clipped."""
         return np.clip(x, -self.clip, self.clip) if self.clip else x
@@ -119,14 +131,14 @@ class Recurrent(Op):
     def eval(self, *arrays: Array) -> tuple[Array, ...]:
         fixed, initial, mask = self.split(arrays)
         x, w, r, b, *extras = fixed
-        assert isinstance(x, np.ndarray) and isinstance(w, np.ndarray) and isinstance(r, np.ndarray)
+        assert isinstance(x, np.ndarray) and isinstance(r, np.ndarray)
         t, batch, _ = x.shape
         d, h = self.directions, r.shape[-1]
         y = np.zeros((t, batch, d, h), x.dtype)
         zeros = np.zeros((d, batch, h), x.dtype)
         finals = [(zeros if s is None else np.asarray(s)).copy() for s in initial]
         for k in range(d):
-            gates = np.einsum("tbi,igh->tbgh", x, w[k])
+            gates = self.project(x, w, k, h)
             gates = gates if b is None else gates + b[k]  # type: ignore[index]
             own = [None if e is None else e[k] for e in extras]  # type: ignore[index]
             for s in range(t)[:: -1 if self.reverses(k) else 1]:

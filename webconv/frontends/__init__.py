@@ -1,1 +1,68 @@
-"""Readers of model files; each gives a Program."""
+"""Readers of model files; each gives a Program. Which one reads a file its content decides."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from webconv.ir.dims import Dim
+from webconv.ir.errors import ModelFormatError, UnsupportedError
+from webconv.ir.graph import Program
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ZIP = b"PK\x03\x04"
+
+FRONTENDS = ("keras", "onnx", "chainer")
+
+
+def detect(path: Path) -> str:
+    """The frontend for the file at `path`; raises ModelFormatError if none reads it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise ModelFormatError(f"the file cannot be read: {error.strerror}") from None
+    if not head:
+        raise ModelFormatError("the file is empty")
+    # HDF5 may begin at 512, 1024, ... after a block of the user's.
+    if head.startswith((HDF5, ZIP)) or HDF5 in head:
+        return "chainer" if _is_npz(path, head) else "keras"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"{"):
+        return "keras"
+    if head[:1] == b"\x08":  # field 1, a varint: ir_version of an ONNX ModelProto
+        return "onnx"
+    raise ModelFormatError(
+        "it is not a model that webconv reads: HDF5 or .keras or JSON of Keras, or ONNX"
+    )
+
+
+def _is_npz(path: Path, head: bytes) -> bool:
+    """True for a zip of arrays, as Chainer saves weights."""
+    if not head.startswith(ZIP):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, io.UnsupportedOperation):
+        return False
+    return bool(names) and all(name.endswith(".npy") for name in names)
+
+
+def load(
+    path: Path,
+    *,
+    frontend: str | None = None,
+    weights: Path | None = None,
+    input_shapes: Mapping[str, tuple[Dim, ...]] | None = None,
+    plugins: Sequence[Path] = (),
+) -> Program:
+    """The model at `path`, read by `frontend` or by the one that its content asks for."""
+    chosen = frontend or detect(path)
+    if chosen != "keras":
+        raise UnsupportedError(f"{chosen} models cannot be read yet; only keras models can")
+    from webconv.frontends import keras
+
+    return keras.load(path, weights=weights, input_shapes=input_shapes, plugins=plugins)

@@ -40,6 +40,9 @@ def bind_arguments(layer: Layer, args: Sequence[Any], kwargs: dict[str, Any]) ->
     names = [n for n, (p, _) in known.items() if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
     variadic = any(p.kind is p.VAR_POSITIONAL for p, _ in known.values())
     args, kwargs = _positional(layer, names, list(args), dict(kwargs), variadic)
+    if "initial_state" in known and args and isinstance(args[0], list) and len(args[0]) > 1:
+        # Keras 2 passes initial states as further inputs.
+        kwargs["initial_state"], args[0] = args[0][1:], args[0][0]
     _fill_masks(known, names, args, kwargs)
     explicit = kwargs.get("mask")
     mask = explicit if isinstance(explicit, Tensor) else None

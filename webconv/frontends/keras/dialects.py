@@ -62,6 +62,7 @@ RNN_ARGUMENTS = frozenset(
     " input_dim input_length".split()
 )
 CELLS = {"LSTM": "LSTMCell", "GRU": "GRUCell", "SimpleRNN": "SimpleRNNCell"}
+CELLS |= {f"ConvLSTM{rank}D": f"ConvLSTM{rank}DCell" for rank in (1, 2, 3)}
 
 
 def _split_cell(class_name: str, config: Config, dialect: Dialect) -> Config:
@@ -94,9 +95,7 @@ def _bidirectional(class_name: str, config: Config, dialect: Dialect) -> Config:
 
 
 CANONICAL: Mapping[str, Callable[[str, Config, Dialect], Config]] = {
-    "LSTM": _split_cell,
-    "GRU": _split_cell,
-    "SimpleRNN": _split_cell,
+    **dict.fromkeys(CELLS, _split_cell),
     "Bidirectional": _bidirectional,
 }
 

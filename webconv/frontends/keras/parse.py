@@ -10,7 +10,7 @@ import numpy as np
 from webconv.frontends.keras import dialects
 from webconv.frontends.keras.errors import Problems, label, shown
 from webconv.frontends.keras.reader import Dialect
-from webconv.frontends.keras.schema import keywords, parameters
+from webconv.frontends.keras.schema import config_names, keywords
 from webconv.frontends.keras.tree import Call, Layer, Model, Ref, Rule, map_leaves, refs
 from webconv.ir import dtypes
 from webconv.ir.dtypes import DType
@@ -127,7 +127,7 @@ class Parser:
             self.problems.add(f"{where}: {_advice(class_name, name)}")
             rule = Rule(_nothing)
         ignores = {*IGNORED, *rule.ignores.split()}
-        wanted = parameters(rule.function)
+        wanted = config_names(rule.function)
         given = {
             k: v
             for k, v in config.items()

@@ -54,6 +54,13 @@ def parameters(function: Callable[..., Any]) -> Mapping[str, tuple[inspect.Param
     return {n: (p, hints.get(n, Any)) for n, p in signature.parameters.items()}
 
 
+@functools.cache
+def config_names(function: Callable[..., Any]) -> frozenset[str]:
+    """The names of the arguments that a config or a call may give by keyword."""
+    known = parameters(function)
+    return frozenset(n for n, (p, _) in known.items() if p.kind is p.KEYWORD_ONLY)
+
+
 def convert(value: object, annotation: Any) -> Any:
     """`value` as `annotation` wants it.
 

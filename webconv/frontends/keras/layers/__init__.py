@@ -10,7 +10,9 @@ from collections.abc import Mapping
 
 from webconv.frontends.keras.layers import (
     activations,
+    attention,
     cells,
+    conv_lstm,
     convolution,
     core,
     merging,
@@ -23,7 +25,7 @@ from webconv.frontends.keras.layers import (
 from webconv.frontends.keras.tree import Rule
 
 FAMILIES = (
-    *(activations, cells, convolution, core, merging, normalization, pooling, recurrent),
-    *(reshaping, wrappers),
+    *(activations, attention, cells, conv_lstm, convolution, core, merging),
+    *(normalization, pooling, recurrent, reshaping, wrappers),
 )
 RULES: Mapping[str, Rule] = {k: v for family in FAMILIES for k, v in family.RULES.items()}

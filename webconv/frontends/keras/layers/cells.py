@@ -38,15 +38,23 @@ class Fused:
 
 @dataclass(frozen=True)
 class Cell:
-    """State shapes without batch (the first is the output's), their names, a step, a fused form.
+    """What a cell is made of.
 
-    `step(x, states)` takes one step's input [B, ...] and gives the output and the next states.
+    `shapes` gives the states' shapes without the batch (the first is the output's) for an input
+    [T, B, ...], and `names` what they are called. `prepare` does what needs no state for all steps
+    at once; `step(x, states)` takes one step of that, and gives the output and the next states.
     """
 
-    shapes: Sequence[tuple[Dim, ...]]
+    shapes: Callable[[Value], Sequence[tuple[Dim, ...]]]
     names: Sequence[str]
     step: Step
     fused: Fused | None = None
+    prepare: Callable[[Value], Value] = lambda x: x
+
+
+def vectors(units: int, count: int) -> Callable[[Value], Sequence[tuple[Dim, ...]]]:
+    """`count` states of `units` numbers."""
+    return lambda x: [(units,)] * count
 
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
@@ -81,6 +89,11 @@ def _product(layer: Layer, name: str, array: Array) -> Callable[[Value], Value]:
     return lambda x: ops.MatMul()(x, layer.constant(name, lambda: flat))  # type: ignore[no-any-return]
 
 
+def _inputs(layer: Layer, w: Array, b: Array | None) -> Callable[[Value], Value]:
+    """x -> x w + b, which needs no state."""
+    return lambda x: _plus(layer, _product(layer, "w", w)(x), "b", b)
+
+
 def _plus(layer: Layer, x: Value, name: str, array: Array | None) -> Value:
     """x + array, if there is one."""
     if array is None:
@@ -96,12 +109,11 @@ def simple_rnn_cell(
     b = layer.array("bias", units).reshape(1, units) if use_bias else None
 
     def step(x: Value, states: Sequence[Value]) -> tuple[Value, Sequence[Value]]:
-        total = ops.Add()(_product(layer, "w", w)(x), _product(layer, "r", r)(states[0]))
-        h = activation.apply(layer, _plus(layer, total, "b", b))
+        h = activation.apply(layer, ops.Add()(x, _product(layer, "r", r)(states[0])))
         return h, [h]
 
     fused = _fused(layer, ops.RNN, [activation], {"w": w, "r": r, "b": b})
-    return Cell([(units,)], ["h"], step, fused)
+    return Cell(vectors(units, 1), ["h"], step, fused, _inputs(layer, w, b))
 
 
 def lstm_cell(
@@ -123,8 +135,8 @@ def lstm_cell(
 
     def step(x: Value, states: Sequence[Value]) -> tuple[Value, Sequence[Value]]:
         h, c = states
-        total = ops.Add()(_product(layer, "w", w)(x), _product(layer, "r", r)(h))
-        i, f, g, o = common.split(_plus(layer, total, "b", b), [units] * 4, -1)
+        total = ops.Add()(x, _product(layer, "r", r)(h))
+        i, f, g, o = common.split(total, [units] * 4, -1)
         i, f, o = (recurrent_activation.apply(layer, gate) for gate in (i, f, o))
         g = activation.apply(layer, g)
         c = ops.Add()(ops.Mul()(f, c), ops.Mul()(i, g))
@@ -133,7 +145,7 @@ def lstm_cell(
 
     chosen = [*[recurrent_activation] * 2, activation, recurrent_activation, activation]
     fused = _fused(layer, ops.LSTM, chosen, {"w": w, "r": r, "b": b, "p": None})
-    return Cell([(units,)] * 2, ["h", "c"], step, fused)
+    return Cell(vectors(units, 2), ["h", "c"], step, fused, _inputs(layer, w, b))
 
 
 def gru_cell(
@@ -163,8 +175,7 @@ def gru_cell(
 
     def step(x: Value, states: Sequence[Value]) -> tuple[Value, Sequence[Value]]:
         (h,) = states
-        total = _plus(layer, _product(layer, "w", w)(x), "b", b)
-        xz, xr, xn = common.split(total, [units] * 3, -1)
+        xz, xr, xn = common.split(x, [units] * 3, -1)
         hz, hr = common.split(_product(layer, "r_gates", r[:, :2])(h), [units] * 2, -1)
         z = recurrent_activation.apply(layer, ops.Add()(xz, hz))
         reset = recurrent_activation.apply(layer, ops.Add()(xr, hr))
@@ -180,7 +191,7 @@ def gru_cell(
     arrays = {"w": w, "r": r, "b": b, "rb": rb}
     chosen = [recurrent_activation, activation]
     fused = _fused(layer, ops.GRU, chosen, arrays, reset_after=reset_after)
-    return Cell([(units,)], ["h"], step, fused)
+    return Cell(vectors(units, 1), ["h"], step, fused, _inputs(layer, w, b))
 
 
 def _from_cudnn(w: Array, gates: int) -> Array:

