@@ -79,7 +79,10 @@ def _magnitude(i: Expr, y: Expr) -> Expr:
 
 
 def pow(x: Expr, y: Expr) -> Expr:
-    """x to the y: 3 ulp; 0 below 2**-126. Zeros, infinities and signs as in C."""
+    """x to the y: 2 ulp, 7 for x near sqrt(2) or its inverse with |y| > 100; 0 below 2**-126.
+
+    Zeros, infinities and signs are as in C.
+    """
     a, b = magnitude_bits(x), magnitude_bits(y)
     extreme = equal(a, 0) | (a >= INFINITY) | (b >= EXTREME)
     grows = (a > ONE) ^ (y < 0.0)

@@ -1,53 +1,39 @@
 // Runs a model on WebGPU: one command encoder, one compute pass and one submit per run.
 //
-// Buffers belong to the session and grow to the largest sizes seen; plans hold what is computed
-// from sizes, and bind groups, which are made again only after a buffer grew.
+// Buffers belong to the session and grow to the largest sizes seen. Plans hold what is computed
+// from sizes, and bind groups, which are made anew only after a buffer grew.
 
 import { refuseSoftware } from './adapter.js';
 import { WebconvError } from './errors.js';
 import { count, size } from './shape.js';
 
-/** @import { LoadOptions, Session, SessionContext, Sizes, TypedArray } from './types.d.ts' */
+/** @import { CreateSession, DType, LoadOptions, Session, SessionContext, Sizes, TypedArray, Weights } from './types.d.ts' */
+/** @import { Dispatch, EntrySection, Planned, Resource, Section, ShaderSection, StateBuffers, Step, Storage, WebgpuPlan } from './webgpu.d.ts' */
 
-/**
- * A dispatch: its shader, the number of workgroups, and what it binds.
- * @typedef {[shader: number, workgroups: import('./types.d.ts').Dim, binds: Resource[]]} Dispatch
- * @typedef {{ index: string, count: import('./types.d.ts').Dim, body: Step[] }} Repeat
- * @typedef {Dispatch | Repeat} Step
- *
- * What a shader binds: a slot, an input, a state as it was, a state as it will be, or weights.
- * @typedef {['slot' | 'input' | 'state' | 'next', number]
- *   | ['weights', buffer: number, offset: number, size: number]} Resource
- *
- * @typedef {object} EntrySection
- * @property {string[]} symbols the first members of the uniform block
- * @property {number} loops the number of loop indices that follow them
- * @property {(sizes: Sizes) => number[]} slots elements of each slot
- * @property {(sizes: Sizes) => number[]} inputs elements of each input
- * @property {number[]} outputs the slot of each output
- * @property {(sizes: Sizes) => number[]} lengths elements of each output
- * @property {Step[]} steps
- *
- * @typedef {object} Section
- * @property {number[]} weights where each GPU buffer of weights ends
- * @property {{ code: string, binds: string }[]} shaders `binds` has a letter per binding
- * @property {EntrySection[]} entries
- *
- * @typedef {{ step: Dispatch, groups: number, offset: number }} Planned
- * @typedef {{ buffers: GPUBuffer[], now: number, bytes: number }} State
- */
-
-/** What dynamic offsets of uniform blocks are multiples of. */
+/** Uniform blocks lie at multiples of this. */
 const ROW = 256;
-/** Workgroups in a dispatch; shaders do what is left in turns. */
+/** Workgroups of a dispatch; shaders do in turns what is more. */
 const MOST_GROUPS = 65535;
+// https://www.w3.org/TR/webgpu/#namespacedef-gpubufferusage
+const MAP_READ = 1;
+const COPY_SRC = 4;
+const COPY_DST = 8;
+const UNIFORM = 64;
+const STORAGE = 128;
 
-const LAYOUT_TYPES = /** @type {const} */ ({ r: 'read-only-storage', w: 'storage' });
+/** @type {GPUErrorFilter[]} */
+const FILTERS = ['out-of-memory', 'internal', 'validation'];
 
-/** @type {import('./types.d.ts').CreateSession} */
+/** @type {Record<string, GPUBufferBindingLayout>} */
+const LAYOUTS = {
+  u: { type: 'uniform', hasDynamicOffset: true },
+  r: { type: 'read-only-storage' },
+  w: { type: 'storage' },
+};
+
+/** @type {CreateSession} */
 export async function createSession(context) {
-  const { device, adapter } = await openDevice(context.options);
-  const session = new WebgpuSession(context, device, adapter);
+  const session = new WebgpuSession(context, ...(await openDevice(context.options)));
   try {
     await session.load(context);
   } catch (error) {
@@ -57,16 +43,20 @@ export async function createSession(context) {
   return session;
 }
 
-/** @param {LoadOptions} options */
+/**
+ * @param {LoadOptions} options
+ * @returns {Promise<[GPUDevice, string]>}
+ */
 async function openDevice(options) {
-  if (options.device) return { device: options.device, adapter: nameOf(options.device.adapterInfo) };
+  const shared = /** @type {GPUDevice | undefined} */ (options.device);
+  if (shared) return [shared, nameOf(shared.adapterInfo)];
   const adapter = await globalThis.navigator?.gpu?.requestAdapter({
     powerPreference: 'high-performance',
   });
   if (!adapter) throw new WebconvError('no-backend', 'there is no WebGPU adapter');
   const name = nameOf(adapter.info);
   refuseSoftware(name, options, adapter.info.isFallbackAdapter);
-  return { device: await adapter.requestDevice(), adapter: name };
+  return [await adapter.requestDevice(), name];
 }
 
 /** @param {GPUAdapterInfo} [info] */
@@ -79,14 +69,14 @@ class WebgpuSession {
   stats = { dispatches: 0, submits: 0, pipelines: 0 };
   /** @type {GPUDeviceLostInfo | undefined} */
   lost;
-  /** @type {Map<string, GPUBuffer>} Slots, inputs and the read-back buffer by name. */
+  /** @type {Map<string, GPUBuffer>} Slots, inputs and the one for reading back, by name. */
   pool = new Map();
+  /** How often a buffer was replaced. */
+  generation = 0;
   /** @type {GPUBuffer[]} */
   weights = [];
-  /** @type {State[]} */
+  /** @type {StateBuffers[]} */
   states = [];
-  /** Counts how often a buffer was replaced. */
-  generation = 0;
   /** @type {GPUComputePipeline[]} */
   pipelines = [];
   /** @type {Map<string, GPUBindGroupLayout>} */
@@ -109,7 +99,7 @@ class WebgpuSession {
     });
   }
 
-  /** @param {import('./types.d.ts').DType} dtype */
+  /** @param {DType} dtype */
   storage(dtype) {
     if (dtype[0] === 'f') return Float32Array;
     return dtype === 'u32' || dtype === 'u64' ? Uint32Array : Int32Array;
@@ -121,24 +111,26 @@ class WebgpuSession {
   async load({ weights, progress }) {
     const { shaders } = this.section;
     let done = 0;
-    const compile = async (/** @type {Section['shaders'][number]} */ shader) => {
+    const compile = async (/** @type {ShaderSection} */ shader) => {
       const pipeline = await this.compile(shader);
       progress('compile', ++done, shaders.length);
       return pipeline;
     };
-    const [pipelines] = await this.guarded(() =>
-      Promise.all([Promise.all(shaders.map(compile)), this.upload(weights)]),
-    );
-    this.pipelines = pipelines;
-    this.stats.pipelines = pipelines.length;
+    await this.checked(async () => {
+      const uploading = this.upload(weights);
+      this.pipelines = await Promise.all(shaders.map(compile));
+      await uploading;
+    });
+    this.stats.pipelines = shaders.length;
     progress('upload', weights.bytes, weights.bytes);
   }
 
-  /** @param {Section['shaders'][number]} shader */
+  /** @param {ShaderSection} shader */
   compile({ code, binds }) {
-    const layout = this.device.createPipelineLayout({ bindGroupLayouts: [this.layout(binds)] });
-    const module = this.device.createShaderModule({ code });
-    return this.device.createComputePipelineAsync({ layout, compute: { module } });
+    const { device } = this;
+    const layout = device.createPipelineLayout({ bindGroupLayouts: [this.layout(binds)] });
+    const module = device.createShaderModule({ code });
+    return device.createComputePipelineAsync({ layout, compute: { module } });
   }
 
   /** @param {string} binds */
@@ -146,28 +138,22 @@ class WebgpuSession {
     const known = this.layouts.get(binds);
     if (known) return known;
     const made = this.device.createBindGroupLayout({
-      entries: [...binds].flatMap((letter, binding) => {
-        if (letter === '-') return [];
-        /** @type {GPUBufferBindingLayout} */
-        const buffer =
-          letter === 'u'
-            ? { type: 'uniform', hasDynamicOffset: true }
-            : { type: LAYOUT_TYPES[/** @type {'r' | 'w'} */ (letter)] };
-        return [{ binding, visibility: GPUShaderStage.COMPUTE, buffer }];
-      }),
+      entries: [...binds].flatMap((letter, binding) =>
+        letter === '-' ? [] : [{ binding, visibility: 4, buffer: LAYOUTS[letter] }],
+      ),
     });
     this.layouts.set(binds, made);
     return made;
   }
 
-  /** @param {import('./types.d.ts').Weights} weights */
+  /** @param {Weights} weights */
   async upload(weights) {
     const ends = this.section.weights;
     const starts = [0, ...ends];
     this.weights = ends.map((end, k) =>
       this.device.createBuffer({
         size: roundUp(end - starts[k], ROW),
-        usage: GPUBufferUsage.STORAGE,
+        usage: STORAGE,
         mappedAtCreation: true,
       }),
     );
@@ -184,90 +170,86 @@ class WebgpuSession {
   /**
    * @param {number} position
    * @param {Sizes} sizes
+   * @returns {Promise<WebgpuPlan>}
    */
   bind(position, sizes) {
-    return this.guarded(() => this.plan(position, sizes));
+    return this.checked(() => {
+      const entry = this.section.entries[position];
+      const { writes } = this.model.entries[position];
+      const plan = {
+        position,
+        entry,
+        writes,
+        states: writes.map((k) => count(this.model.states[k].shape.map((n) => size(n, sizes)))),
+        slots: entry.slots(sizes),
+        inputs: entry.inputs(sizes),
+        lengths: entry.lengths(sizes),
+        ...this.expand(entry, sizes),
+        groups: new Map(),
+        generation: -1,
+      };
+      this.prepare(plan);
+      return plan;
+    });
   }
 
   /**
-   * @param {number} position
-   * @param {Sizes} sizes
-   */
-  plan(position, sizes) {
-    const entry = this.section.entries[position];
-    const { writes } = this.model.entries[position];
-    const plan = {
-      entry,
-      writes,
-      slots: entry.slots(sizes),
-      inputs: entry.inputs(sizes),
-      lengths: entry.lengths(sizes),
-      states: writes.map((k) => count(this.model.states[k].shape.map((dim) => size(dim, sizes)))),
-      ...this.expand(entry, sizes),
-      generation: -1,
-      /** @type {Map<string, GPUBindGroup>} */
-      groups: new Map(),
-    };
-    this.prepare(plan);
-    return plan;
-  }
-
-  /**
-   * The dispatches of a run in order, and a row of the uniform buffer for each loop iteration.
+   * The dispatches of a run in order, loops unrolled.
    * @param {EntrySection} entry
    * @param {Sizes} sizes
    */
-  expand(entry, sizes) {
+  expand({ symbols, loops, steps }, sizes) {
     const known = { ...sizes };
-    const symbols = entry.symbols.map((symbol) => sizes[symbol]);
     /** @type {Planned[]} */
     const dispatches = [];
     /** @type {number[][]} */
     const rows = [];
-    const visit = (/** @type {Step[]} */ steps, /** @type {number[]} */ loops) => {
+    const visit = (/** @type {Step[]} */ steps, /** @type {number[]} */ indices) => {
       let offset = -1;
       for (const step of steps) {
         if (!Array.isArray(step)) {
           const end = size(step.count, known);
           for (let i = 0; i < end; i++) {
             known[step.index] = i;
-            visit(step.body, [...loops, i]);
+            visit(step.body, [...indices, i]);
           }
           continue;
         }
         const groups = Math.min(size(step[1], known), MOST_GROUPS);
         if (groups < 1) continue;
-        if (offset < 0) offset = (rows.push([...symbols, ...loops]) - 1) * ROW;
+        if (offset < 0) {
+          offset = rows.length * ROW;
+          rows.push([...symbols.map((symbol) => sizes[symbol]), ...indices]);
+        }
         dispatches.push({ step, groups, offset });
       }
     };
-    visit(entry.steps, []);
-    const width = symbols.length + entry.loops;
-    const data = new Int32Array((rows.length * ROW) / 4);
+    visit(steps, []);
+    const data = new Int32Array(Math.max(rows.length, 1) * (ROW / 4));
     rows.forEach((row, k) => data.set(row, (k * ROW) / 4));
-    const uniform = this.device.createBuffer({
-      size: Math.max(data.byteLength, ROW),
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    });
-    this.device.queue.writeBuffer(uniform, 0, data);
-    return { dispatches, uniform, width: roundUp(Math.max(width, 1) * 4, 16) };
+    const uniform = this.device.createBuffer({ size: data.byteLength, usage: UNIFORM | COPY_DST });
+    this.write(uniform, data);
+    return { dispatches, uniform, width: roundUp((symbols.length + loops) * 4, 16) };
   }
 
   /**
-   * Makes buffers large enough, and drops bind groups that hold replaced ones.
-   * @param {ReturnType<WebgpuSession['plan']>} plan
+   * Makes buffers large enough, and bind groups anew if that replaced any.
+   * @param {WebgpuPlan} plan
    */
   prepare(plan) {
-    const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
     plan.slots.forEach((n, k) => this.grow(`slot${k}`, n, STORAGE | COPY_SRC));
     plan.inputs.forEach((n, k) => this.grow(`input${k}`, n, STORAGE | COPY_DST));
-    const total = plan.lengths.reduce((sum, n) => sum + n, 0);
-    this.grow('readback', total, MAP_READ | COPY_DST);
+    this.growReadback(plan.lengths.reduce((sum, n) => sum + n, 0));
     plan.writes.forEach((k, i) => this.fitState(k, plan.states[i] * 4));
     if (plan.generation === this.generation) return;
     plan.generation = this.generation;
     plan.groups.clear();
-    for (const { step } of plan.dispatches) this.group(plan, step);
+    this.groups(plan);
+  }
+
+  /** @param {number} elements */
+  growReadback(elements) {
+    this.grow('readback', elements, MAP_READ | COPY_DST);
   }
 
   /**
@@ -285,7 +267,7 @@ class WebgpuSession {
   }
 
   /**
-   * A state's two copies, of as many bytes as it has now.
+   * A state's buffers, which are replaced if it has another size now.
    * @param {number} k
    * @param {number} bytes
    */
@@ -293,40 +275,45 @@ class WebgpuSession {
     const old = this.states[k];
     if (old?.bytes === bytes) return old;
     for (const buffer of old?.buffers ?? []) buffer.destroy();
-    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
-    const make = () =>
+    const buffers = [0, 1].map(() =>
       this.device.createBuffer({
         size: roundUp(Math.max(bytes, 4), 16),
         usage: STORAGE | COPY_SRC | COPY_DST,
-      });
+      }),
+    );
     this.generation++;
-    return (this.states[k] = { buffers: [make(), make()], now: 0, bytes });
+    return (this.states[k] = { buffers, now: 0, bytes });
   }
 
   /**
-   * The bind group of a dispatch while states lie as they do now.
-   * @param {ReturnType<WebgpuSession['plan']>} plan
-   * @param {Dispatch} step
+   * The bind groups of a plan while states lie as they do now.
+   * @param {WebgpuPlan} plan
    */
-  group(plan, step) {
-    const [shader, , resources] = step;
-    const copies = resources.map(([kind, k]) =>
-      kind === 'state' || kind === 'next' ? this.states[k]?.now : '',
-    );
-    const key = `${plan.entry.steps.indexOf(step)}/${JSON.stringify(resources)}/${shader}/${copies}`;
-    const known = plan.groups.get(key);
-    if (known) return known;
+  groups(plan) {
+    const copies = this.states.map((state) => state?.now).join();
+    let groups = plan.groups.get(copies);
+    if (!groups) {
+      groups = new Map();
+      for (const { step } of plan.dispatches) {
+        if (!groups.has(step)) groups.set(step, this.group(plan, step));
+      }
+      plan.groups.set(copies, groups);
+    }
+    return groups;
+  }
+
+  /**
+   * @param {WebgpuPlan} plan
+   * @param {Dispatch} dispatch
+   */
+  group({ uniform, width }, [shader, , resources]) {
     const { binds } = this.section.shaders[shader];
     const entries = resources.map((resource, k) => ({
       binding: k + 1,
       resource: this.resource(resource),
     }));
-    if (binds[0] === 'u') {
-      entries.push({ binding: 0, resource: { buffer: plan.uniform, size: plan.width } });
-    }
-    const made = this.device.createBindGroup({ layout: this.layout(binds), entries });
-    plan.groups.set(key, made);
-    return made;
+    if (binds[0] === 'u') entries.push({ binding: 0, resource: { buffer: uniform, size: width } });
+    return this.device.createBindGroup({ layout: this.layout(binds), entries });
   }
 
   /**
@@ -338,9 +325,7 @@ class WebgpuSession {
     if (kind === 'weights') {
       return { buffer: this.weights[k], offset: resource[2], size: resource[3] };
     }
-    if (kind === 'slot' || kind === 'input') {
-      return { buffer: /** @type {GPUBuffer} */ (this.pool.get(kind + k)) };
-    }
+    if (kind === 'slot' || kind === 'input') return { buffer: this.buffer(kind + k) };
     const { buffers, now } = this.states[k];
     return { buffer: buffers[kind === 'state' ? now : 1 - now] };
   }
@@ -348,29 +333,184 @@ class WebgpuSession {
   // -- running -----------------------------------------------------------------------------------
 
   /**
-   * @param {ReturnType<WebgpuSession['plan']>} plan
+   * @param {WebgpuPlan} plan
    * @param {TypedArray[]} inputs
    * @param {number[]} fetch
    */
-  run(plan, inputs, fetch) {
-    return this.guarded(async () => {
+  async run(plan, inputs, fetch) {
+    const types = this.model.entries[plan.position].outputs;
+    const arrays = await this.checked(() => {
       this.prepare(plan);
-      const { queue } = this.device;
-      inputs.forEach((data, k) => {
-        const target = /** @type {GPUBuffer} */ (this.pool.get(`input${k}`));
-        if (data.length) queue.writeBuffer(target, 0, /** @type {any} */ (data));
-      });
+      inputs.forEach((data, k) => this.write(this.buffer(`input${k}`), data));
       const encoder = this.device.createCommandEncoder();
       this.encode(plan, encoder);
-      const copies = this.copyOutputs(plan, encoder, fetch);
-      const arrays = await this.submit(encoder, copies, (k) =>
-        this.storage(this.outputType(plan, fetch[k])),
+      return this.submit(
+        encoder,
+        fetch.map((k) => ({
+          from: this.buffer(`slot${plan.entry.outputs[k]}`),
+          length: plan.lengths[k],
+          type: this.storage(types[k].dtype),
+        })),
       );
-      for (const k of plan.writes) this.states[k].now ^= 1;
-      return arrays;
+    });
+    for (const k of plan.writes) this.states[k].now ^= 1;
+    return arrays;
+  }
+
+  /**
+   * @param {WebgpuPlan} plan
+   * @param {GPUCommandEncoder} encoder
+   */
+  encode(plan, encoder) {
+    const groups = this.groups(plan);
+    const pass = encoder.beginComputePass();
+    for (const { step, groups: n, offset } of plan.dispatches) {
+      const [shader] = step;
+      const sized = this.section.shaders[shader].binds[0] === 'u';
+      pass.setPipeline(this.pipelines[shader]);
+      pass.setBindGroup(0, groups.get(step) ?? null, sized ? [offset] : []);
+      pass.dispatchWorkgroups(n);
+    }
+    pass.end();
+    this.stats.dispatches += plan.dispatches.length;
+  }
+
+  /**
+   * Submits, and reads back a fresh array of each part.
+   * @param {GPUCommandEncoder} encoder
+   * @param {{ from: GPUBuffer, length: number, type: Storage }[]} parts
+   * @returns {Promise<TypedArray[]>}
+   */
+  async submit(encoder, parts) {
+    const target = this.buffer('readback');
+    let end = 0;
+    const offsets = parts.map(({ from, length }) => {
+      const offset = end;
+      end += length * 4;
+      if (length) encoder.copyBufferToBuffer(from, 0, target, offset, length * 4);
+      return offset;
+    });
+    this.device.queue.submit([encoder.finish()]);
+    this.stats.submits++;
+    if (!end) {
+      await this.device.queue.onSubmittedWorkDone();
+      return parts.map(({ type }) => new type());
+    }
+    await target.mapAsync(1, 0, end);
+    const mapped = target.getMappedRange(0, end);
+    const arrays = parts.map(({ length, type }, k) => new type(mapped, offsets[k], length).slice());
+    target.unmap();
+    return arrays;
+  }
+
+  /**
+   * @param {GPUBuffer} target
+   * @param {TypedArray} data
+   */
+  write(target, { buffer, byteOffset, byteLength }) {
+    if (byteLength) this.device.queue.writeBuffer(target, 0, buffer, byteOffset, byteLength);
+  }
+
+  /** @param {string} name */
+  buffer(name) {
+    return /** @type {GPUBuffer} */ (this.pool.get(name));
+  }
+
+  /**
+   * What `task` gives, unless WebGPU reports errors of the calls that it makes at once.
+   * @template T
+   * @param {() => T | Promise<T>} task
+   * @returns {Promise<T>}
+   */
+  async checked(task) {
+    const { device } = this;
+    if (this.lost) throw lostError(this.lost);
+    for (const filter of FILTERS) device.pushErrorScope(filter);
+    const result = new Promise((resolve) => resolve(task()));
+    const scopes = Promise.all(FILTERS.map(() => device.popErrorScope()));
+    const [found, value] = await Promise.allSettled([scopes, result]);
+    if (this.lost) throw lostError(this.lost);
+    const error = found.status === 'fulfilled' && found.value.find(Boolean);
+    if (error) throw reportedError(error);
+    if (value.status === 'rejected') throw value.reason;
+    return /** @type {T} */ (value.value);
+  }
+
+  // -- states ------------------------------------------------------------------------------------
+
+  /**
+   * @param {number} k
+   * @param {number[]} shape
+   * @param {TypedArray | null} data
+   */
+  setState(k, shape, data) {
+    return this.checked(() => {
+      const { buffers, now, bytes } = this.fitState(k, count(shape) * 4);
+      this.write(buffers[now], data ?? new Uint8Array(bytes));
     });
   }
+
+  /** @param {number} k */
+  async getState(k) {
+    const { buffers, now, bytes } = this.states[k];
+    const type = this.storage(this.model.states[k].dtype);
+    const [copy] = await this.checked(() => {
+      this.growReadback(bytes / 4);
+      const encoder = this.device.createCommandEncoder();
+      return this.submit(encoder, [{ from: buffers[now], length: bytes / 4, type }]);
+    });
+    return copy;
+  }
+
+  /**
+   * @param {number} k
+   * @param {number[]} shape
+   * @param {number} axis
+   * @param {number[]} rows
+   */
+  selectState(k, shape, axis, rows) {
+    return this.checked(() => {
+      const row = count(shape.slice(axis + 1)) * 4;
+      const outer = row && count(shape.slice(0, axis));
+      const old = this.states[k];
+      const from = old.buffers[old.now];
+      const next = this.fitState(k, outer * rows.length * row);
+      const to = next.buffers[1 - next.now];
+      const encoder = this.device.createCommandEncoder();
+      for (let o = 0; o < outer; o++) {
+        rows.forEach((r, i) => {
+          const target = (o * rows.length + i) * row;
+          encoder.copyBufferToBuffer(from, (o * shape[axis] + r) * row, to, target, row);
+        });
+      }
+      this.device.queue.submit([encoder.finish()]);
+      next.now ^= 1;
+    });
+  }
+
+  // -- the end -----------------------------------------------------------------------------------
+
+  /** @param {WebgpuPlan} plan */
+  release(plan) {
+    plan.uniform.destroy();
+  }
+
+  dispose() {
+    const states = this.states.flatMap((state) => state?.buffers ?? []);
+    for (const buffer of [...this.pool.values(), ...this.weights, ...states]) buffer.destroy();
+    if (this.ownsDevice) this.device.destroy();
+  }
 }
+
+/** @param {GPUDeviceLostInfo} info */
+const lostError = ({ message, reason }) =>
+  new WebconvError('device-lost', `the GPU device was lost: ${message || reason}`);
+
+/** @param {GPUError} error */
+const reportedError = (error) =>
+  error instanceof GPUOutOfMemoryError
+    ? new WebconvError('out-of-memory', `the GPU has not enough memory: ${error.message}`)
+    : new WebconvError('no-backend', `WebGPU reports an error: ${error.message}`);
 
 /**
  * @param {number} n

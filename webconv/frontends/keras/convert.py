@@ -8,6 +8,7 @@ from typing import Any
 
 from webconv.frontends.keras import weights
 from webconv.frontends.keras.errors import Problems, shown
+from webconv.frontends.keras.dialects import RULES as OLD_RULES
 from webconv.frontends.keras.layers import RULES
 from webconv.frontends.keras.parse import POLICIES, Parser
 from webconv.frontends.keras.reader import SavedModel
@@ -25,12 +26,12 @@ def convert(
 ) -> Program:
     """The program of a saved model."""
     problems = Problems()
-    parser = Parser(saved.dialect, RULES, problems)
+    parser = Parser(saved.dialect, {**OLD_RULES, **RULES}, problems)
     model = parser.node(saved.config)
     if isinstance(model, Layer):
         raise ModelFormatError(f"a model is needed, but the file describes {model.label}")
     problems.raise_all()
-    weights.load(model, saved.weights, "")
+    weights.load(model, saved.weights)
     tracer = Tracer(problems)
     inputs = _inputs(model, shapes)
     outputs = tracer.model(model, [Tensor(v) for v in inputs.values()])

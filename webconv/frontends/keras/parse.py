@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from webconv.frontends.keras import dialects
+from webconv.frontends.keras.dialects import structure
 from webconv.frontends.keras.errors import Problems, label, shown
 from webconv.frontends.keras.reader import Dialect
 from webconv.frontends.keras.schema import config_names, keywords
-from webconv.frontends.keras.tree import Call, Layer, Model, Ref, Rule, map_leaves, refs
+from webconv.frontends.keras.tree import Call, Layer, Model, Ref, Rule, flatten, map_leaves, refs
 from webconv.ir import dtypes
 from webconv.ir.dtypes import DType
 from webconv.ir.errors import ModelFormatError
@@ -72,10 +73,12 @@ class Parser:
         model = Model(name if isinstance(name, str) else "sequential", {}, {}, None, None, True)
         model.class_name, model.trainable = "Sequential", body.get("trainable") is not False
         entries = _list(body.get("layers"), f"{model.label}: layers")
-        entries = dialects.with_input_layer(entries, body.get("build_input_shape"))
         if not entries:
             raise ModelFormatError(f"{model.label}: there are no layers")
-        model.has_input_layer = not dialects.is_made_up(entries[0])
+        if structure.is_merge_of_branches(entries[0]):
+            return self._branches(model, entries)
+        entries = structure.with_input_layer(entries, body.get("build_input_shape"))
+        model.has_input_layer = not structure.is_made_up(entries[0])
         previous: Any = None
         for entry in entries:
             key = self._add(model, entry)
@@ -83,6 +86,37 @@ class Parser:
             previous = Ref(key, 0, None)
             if model.inputs is None:
                 model.inputs = [Ref(key, 0, 0)]
+        model.outputs = previous
+        return model
+
+    def _branches(self, model: Model, entries: list[Any]) -> Model:
+        """A Sequential of Keras 1 that begins by merging other models; each has its own inputs."""
+        merge, *rest = entries
+        inputs: list[Ref] = []
+        outputs: list[Ref] = []
+        for entry in merge["config"]["layers"]:
+            key = self._add(model, entry)
+            branch = model.layers[key]
+            if not isinstance(branch, Model):
+                raise ModelFormatError(f"{model.label}: {branch.label} must be a model")
+            own = []
+            for ref in flatten(branch.inputs):
+                inner = branch.layers[ref.layer]
+                assert isinstance(inner, Layer)
+                name = f"input_{len(inputs) + len(own) + 1}"
+                entry = {"class_name": "InputLayer", "config": {**inner.raw, "name": name}}
+                own.append(Ref(self._add(model, entry), 0, 0))
+                model.calls[name] = [Call([], {})]
+            model.calls[key] = [Call([own if len(own) > 1 else own[0]], {})]
+            inputs += own
+            outputs.append(Ref(key, 0, None))
+            model.branches |= {key}
+        model.inputs, model.has_input_layer = inputs, False
+        previous: Any = outputs
+        for entry in (merge, *rest):
+            key = self._add(model, entry)
+            model.calls[key] = [Call([previous], {})]
+            previous = Ref(key, 0, None)
         model.outputs = previous
         return model
 
@@ -120,9 +154,10 @@ class Parser:
         is_operation = dialects.is_operation(class_name, config, entry)
         policy = config.get("dtype")
         trainable = config.get("trainable") is not False
-        class_name, config = dialects.canonical(class_name, config, self.dialect)
+        key, config = dialects.canonical(class_name, config, self.dialect)
+        class_name = class_name.partition(":")[0]
         where = label(class_name, name)
-        rule = self._rule(class_name, name, is_operation)
+        rule = self._rule(key, name, is_operation)
         if rule is None:
             self.problems.add(f"{where}: {_advice(class_name, name)}")
             rule = Rule(_nothing)

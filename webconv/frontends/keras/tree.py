@@ -30,6 +30,7 @@ class Rule:
     creation: `name?argument` exists only if that argument is true, `~name` is not trainable.
     `ignores` names arguments without a meaning at inference. With `keeps_mask` the outputs have the
     first input's mask. `children` gives the configs of layers inside of the layer, by attribute.
+    `repack` turns arrays of an older layout into those that the function asks for.
     """
 
     function: Callable[..., Any]
@@ -37,6 +38,7 @@ class Rule:
     ignores: str = ""
     keeps_mask: bool = False
     children: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    repack: Callable[[Layer], None] | None = None
 
 
 class Tensor(NamedTuple):
@@ -86,9 +88,12 @@ class Layer:
         )
         if not fits:
             wanted = ", ".join("any" if n is None else str(n) for n in shape)
-            rule = f"weight {name} must have shape [{wanted}]"
-            raise ShapeError(f"{self.label}: {rule}, but it has {list(array.shape)}")
+            raise self.wrong_shape(name, f"shape [{wanted}]", str(list(array.shape)))
         return self.cast(array)
+
+    def wrong_shape(self, name: str, wanted: str, found: str) -> ShapeError:
+        """The error for a weight whose shape contradicts the config."""
+        return ShapeError(f"{self.label}: weight {name} must have {wanted}, but it has {found}")
 
     def plugin_function(self, name: str) -> Callable[..., Any] | None:
         """What a plugin registered as `name`, if anything."""
@@ -134,6 +139,7 @@ class Model:
     has_input_layer: bool = True
     class_name: str = "Functional"
     trainable: bool = True
+    branches: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:

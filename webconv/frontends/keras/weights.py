@@ -8,8 +8,8 @@ with its arrays in order: all trainable ones, then the others. The new one (`.we
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import h5py
 
@@ -63,14 +63,20 @@ def slots(node: Layer | Model, trainable: bool = True) -> Iterator[Slot]:
         yield from slots(child, trainable)
 
 
-def load(model: Model, file: h5py.Group | None, where: str) -> None:
+def load(model: Model, file: h5py.Group | None) -> None:
     """Fill the arrays of all layers below `model` from an open weights file.
 
     Raises ModelFormatError if arrays are missing, or their number is not what the layers need.
     """
     needed = list(slots(model))
-    if not needed:
-        return
+    if needed:
+        _fill(model, file, needed)
+    for layer in dict.fromkeys(slot.layer for slot in needed):
+        if layer.rule.repack:
+            layer.rule.repack(layer)
+
+
+def _fill(model: Model, file: h5py.Group | None, needed: Sequence[Slot]) -> None:
     if file is None:
         slot = needed[0]
         raise ModelFormatError(
@@ -87,7 +93,7 @@ def load(model: Model, file: h5py.Group | None, where: str) -> None:
 
 
 def _load_groups(model: Model, file: h5py.Group, names: Sequence[str]) -> None:
-    major = 1 if hdf5.text(file, "keras_version") is None else 2
+    major = 1 if (hdf5.text(file, "keras_version") or "1").startswith("1") else 2
     layers = [n for n in _flattened(model) if any(True for _ in slots(n))]
     groups = {}
     for name in names:
@@ -109,8 +115,12 @@ def _load_groups(model: Model, file: h5py.Group, names: Sequence[str]) -> None:
 
 
 def _flattened(model: Model) -> Iterator[Layer | Model]:
-    """The layers that have a group: those of Sequentials in a Sequential have their own in Keras 1."""
-    return iter(model.layers.values())
+    """The layers that have a group of their own: a Merge's branches have none, their layers do."""
+    for name, node in model.layers.items():
+        if isinstance(node, Model) and name in model.branches:
+            yield from _flattened(node)
+        else:
+            yield node
 
 
 def _fill_in_order(
@@ -213,6 +223,3 @@ def _fill_vars(layer: Layer, group: h5py.Group, path: str) -> None:
         raise ModelFormatError(f"{layer.label}: {rule} at {path}/vars")
     for k, slot in enumerate(wanted):
         layer.arrays[slot.name] = hdf5.array(variables, str(k))
-
-
-__all__: list[str] = ["Any", "Mapping", "load", "own_slots", "slots"]

@@ -1,0 +1,51 @@
+"""Fixtures of the whole suite: one browser, the shared model files, and the run's options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from webconv.verify.browser import Browser
+
+MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
+absent: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--all` runs the long forms of tests that else run a part by turns."""
+    parser.addoption("--all", action="store_true", help="run the long forms of tests too")
+    parser.addoption("--golden", action="store_true", help="write golden files anew")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium for the whole run."""
+    with Browser() as b:
+        yield b
+
+
+@pytest.fixture(scope="session")
+def shared_models() -> Path:
+    """The folder of real model files; without it tests are skipped and counted, or fail in CI."""
+    require_models()
+    return MODELS
+
+
+def require_models(part: str = "") -> Path:
+    """`../shared/models/<part>`, or skip: fail if WEBCONV_REQUIRE_MODELS is 1."""
+    folder = MODELS / part
+    if not folder.exists():
+        absent.append(part or "shared models")
+        if os.environ.get("WEBCONV_REQUIRE_MODELS") == "1":
+            pytest.fail(f"../shared/models/{part} is absent", pytrace=False)
+        pytest.skip(f"../shared/models/{part} is absent")
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests had no model files."""
+    if absent:
+        terminalreporter.write_line(f"model files absent for {len(absent)} tests")
