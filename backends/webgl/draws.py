@@ -7,7 +7,7 @@ one); otherwise the axes differ from lane to lane.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -88,6 +88,7 @@ def _draw(kernel: Kernel, stores: Sequence[Store]) -> Draw:
     if order is not None:
         order, values = _collapse(order, values)
         points, swap = split(order)
+        values = [_numbered(v, order, swap) for v in values]
         size = dims.product(a.extent for a in order)
     else:
         coords = coordinates(first)
@@ -183,6 +184,23 @@ def _collapse(order: tuple[Axis, ...], values: list[Expr]) -> tuple[tuple[Axis, 
         else:
             k += 1
     return order, values
+
+
+def _numbered(value: Expr, order: Sequence[Axis], swap: Mapping[str, Dim]) -> Expr:
+    """`value` where an index that is a point's number takes it from the fragment's."""
+    number: Dim = 0
+    for a in order:
+        number = number * a.extent + a.index
+    axes = {a.symbol.name for a in order}
+    if len(order) < 2 or swap:
+        return value
+    total = dims.product(a.extent for a in order)
+    own = dims.atom(Symbol(TEXEL, dims.ceildiv(total, LANES))) * LANES + dims.atom(LANE)
+
+    def on_dim(d: Dim) -> Dim:
+        return d - number + own if axes.isdisjoint(dims.symbols(d - number)) else d
+
+    return rewrite(value, lambda x: None, on_dim)
 
 
 def _dims(values: Iterable[Expr]) -> list[Dim]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from webconv.backends.expr import Fold
 from webconv.backends.kernel import Buffer
 from webconv.backends.linearise import Let, LoadTo, Operand, Ref
 from webconv.backends.webgl.draws import TEXEL, Draw
@@ -88,6 +89,7 @@ class Shader:
     code: str
     key: str
     samplers: tuple[Sampler, ...]
+    sampler_names: tuple[str, ...]
     symbols: tuple[str, ...]
 
 
@@ -108,6 +110,7 @@ def shader(draw: Draw, history: Collection[Buffer]) -> Shader:
     if dims.bounds(draw.texels)[1] > BAND:
         end = Let(Ref("", "bool"), "leave", (Ref("q", "i32"), em.dim(draw.texels)))
         em.scopes[0].statements.append(end)
+    em.folds = [e for e in draw.exprs if isinstance(e, Fold)]
     values = [em.expr(t.value) for t in draw.targets]
     return Writer(draw, em, values).shader()
 
@@ -123,11 +126,13 @@ class Writer:
     def shader(self) -> Shader:
         """Both forms."""
         comment = f"// {printable(self.draw.name)}: {printable(self.draw.computes)}\n"
-        titles = [_copy(s.buffer, s.ring) for s in self.samplers]
-        titles += [_copy(t.buffer, None) for t in self.draw.targets]
-        code = self._code(identifiers(titles))
+        titles = [s.buffer.name for s in self.samplers]
+        titles += [t.buffer.name for t in self.draw.targets]
+        names = identifiers(titles)
+        code = self._code(names)
         key = self._code([f"n{k}" for k in range(len(titles))])
-        return Shader(comment + code, key, self.samplers, tuple(self.symbols))
+        own = tuple(names[: len(self.samplers)])
+        return Shader(comment + code, key, self.samplers, own, tuple(self.symbols))
 
     def _code(self, names: list[str]) -> str:
         self.symbols = {}
@@ -156,10 +161,6 @@ class Writer:
 
 def _sampler_type(s: Sampler) -> str:
     return "FLOATS" if element(s.buffer) == "f32" else "isampler2D"
-
-
-def _copy(buffer: Buffer, ring: object) -> str:
-    return buffer.name if ring in (None, 0) else f"{buffer.name}.{ring}"
 
 
 def _stored(printer: Printer, value: Text) -> str:

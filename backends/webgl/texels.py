@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from webconv.backends.expr import Load
+from webconv.backends.expr import Fold, Load
 from webconv.backends.kernel import Buffer
 from webconv.backends.linearise import (
     LANE,
@@ -77,6 +77,11 @@ class Texels(Emitter):
             self.scopes[0].names[name] = self.dim(self.points[name])
         return super().lookup(name)
 
+    def _name_lanes(self, name: str, f: Fold) -> bool:
+        if name in self.points:
+            self.lookup(name)
+        return super()._name_lanes(name, f)
+
     def _load(self, e: Load) -> Operand:
         guard = None if e.guard is None else self.expr(e.guard)
         samplers, ring, origin = self._source(e)
@@ -143,5 +148,8 @@ class Texels(Emitter):
 
 
 def _parity(ring: Dim) -> Dim:
-    return dims.mod(ring, 2)
-
+    """An index of the same parity, in its simplest form."""
+    if isinstance(ring, int):
+        return ring % 2
+    parts = (dims.product([c % 2, *map(dims.atom, monomial)]) for monomial, c in ring.terms)
+    return sum(parts, 0)
