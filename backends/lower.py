@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+from webconv.backends.expr import Load, walk
 from webconv.backends.kernel import Buffer, Entry
 from webconv.backends.lowering import LOWERINGS
 from webconv.backends.tensor import LOOP_COST, Context, Tensor, stored
-from webconv.ir import ops
+from webconv.ir import dims, ops
 from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Constant, Graph, Input, Node, Program, Value
 from webconv.ir.ops.elementwise import Elementwise
@@ -25,6 +26,8 @@ READ_ONCE = (
 )
 # Of these, the ones whose kernel is the reader's: a product's epilogue.
 EPILOGUE = (Elementwise, ops.Cast, ops.Where)
+# WebGPU binds 8 buffers by default, one of which is written.
+MOST_READ = 7
 # An expression of more operations is stored, so that kernels stay readable and compile fast.
 MOST_INLINED = 120
 
@@ -61,12 +64,32 @@ class Lowering(Context):
         if isinstance(node.op, Constant):
             tensors[node.outputs[0]] = self.weight(node.op.array)
             return
+        self._limit_reads([v for v in node.inputs if v is not None], tensors)
         inputs = [None if v is None else tensors[v] for v in node.inputs]
         results = LOWERINGS[type(node.op)](self, node.op, *inputs)
         results = results if isinstance(results, tuple) else (results,)
         for value, tensor in zip(node.outputs, results, strict=True):
             keep = stays_lazy(tensor, self._uses.get(value, []))
             tensors[value] = tensor if keep else self.store(tensor)
+
+
+    def _limit_reads(self, values: list[Value], tensors: dict[Value, Tensor]) -> None:
+        """Store lazy inputs until a kernel that reads all of them reads at most MOST_READ buffers."""
+        while True:
+            reads = {v: self.reads(tensors[v]) for v in values}
+            if len(set().union(*reads.values())) <= MOST_READ:
+                return
+            widest = max(reads, key=lambda v: len(reads[v]))
+            if len(reads[widest]) == 1:
+                return
+            tensors[widest] = self.store(tensors[widest])
+
+    def reads(self, tensor: Tensor) -> set[Buffer]:
+        """The buffers behind an element of `tensor`."""
+        if tensor.buffer is not None:
+            return {tensor.buffer}
+        index = tuple(dims.symbol(f"read{k}", n) for k, n in enumerate(tensor.shape))
+        return {e.buffer for e in walk(tensor.at(index)) if isinstance(e, Load)}
 
 
 def _uses(graph: Graph) -> dict[Value, list[tuple[Node, int]]]:
