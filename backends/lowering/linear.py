@@ -150,7 +150,7 @@ def conv(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
 
     def at(index: Index4) -> Expr:
         column = index[-1]
-        first = dims.floordiv(column, group_size) * per_group if op.groups > 1 else 0
+        first = _group(column, group_size, op.groups) * per_group
         meets = window(ctx, op, x, tuple(kernel), index)
 
         def step(offsets: tuple[Dim, ...], acc: Expr) -> Expr:
@@ -163,6 +163,13 @@ def conv(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
         return nested(ctx, extents, symbols, f32(0.0), step)
 
     return Tensor(x.dtype, result.shape, at, LOOP_COST, panel=panel, tile=_row_axis(result.shape))
+
+
+def _group(column: Dim, columns: int, groups: int) -> Dim:
+    """The group of an output column; the last one's for the padding of the last panel."""
+    if groups == 1:
+        return 0
+    return dims.minimum(dims.floordiv(column, columns), groups - 1)
 
 
 def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
@@ -186,7 +193,7 @@ def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
 
     def at(index: Index4) -> Expr:
         column = index[-1]
-        group = dims.floordiv(column, per_group) if op.groups > 1 else 0
+        group = _group(column, per_group, op.groups)
 
         def step(offsets: tuple[Dim, ...], acc: Expr) -> Expr:
             inside: Expr = Const(True, "bool")
