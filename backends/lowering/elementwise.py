@@ -42,11 +42,26 @@ def _relu(x: Expr) -> Expr:
     return call("max", x, 0)
 
 
+def _softsign(x: Expr) -> Expr:
+    """1e9 / (1 + 1e9) is already 1; beyond 2^126 a GPU's division may be anything."""
+    x = call("max", call("min", x, 1e9), -1e9)
+    return x / (call("abs", x) + 1.0)
+
+
 def _gelu(op: Any) -> Scalar:
-    if op.approximate:
-        scale = math.sqrt(2 / math.pi)
-        return lambda x: x * 0.5 * (apply("tanh", x * scale * (x * x * 0.044715 + 1.0)) + 1.0)
-    return lambda x: x * 0.5 * (apply("erf", x * math.sqrt(0.5)) + 1.0)
+    """Below -6 (-8) the result is 0 to 1e-8; limiting x there keeps 1 + erf's rounding small."""
+
+    def exact(x: Expr) -> Expr:
+        low = call("max", x, -6.0)
+        return low * 0.5 * (apply("erf", low * math.sqrt(0.5)) + 1.0)
+
+    def approximate(x: Expr) -> Expr:
+        low = call("max", x, -8.0)
+        inner = call("min", low, 8.0)
+        cubic = inner * math.sqrt(2 / math.pi) * (inner * inner * 0.044715 + 1.0)
+        return low * 0.5 * (apply("tanh", cubic) + 1.0)
+
+    return approximate if op.approximate else exact
 
 
 def _elu(alpha: float, gamma: float) -> Scalar:
@@ -107,7 +122,7 @@ SCALARS: dict[str, Scalar] = {
         "Ceil", "Floor", "Round", "Sqrt", "Trunc", "Add", "Sub", "Mul", "Not", "And", "Or", "Xor",
     )},
     "Reciprocal": lambda x: 1.0 / x,
-    "Softsign": lambda x: x / (call("abs", x) + 1.0),
+    "Softsign": _softsign,
     "IsNaN": lambda x: apply("is_nan", x),
     "Div": by_kind(primitive("div"), typed("safe_div")),
     "Mod": by_kind(function("mod"), typed("safe_mod")),

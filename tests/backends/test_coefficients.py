@@ -87,6 +87,11 @@ def identity(x: Array) -> Array:
     return x
 
 
+def cos_start(x: Array) -> Array:
+    """1 - x**2 / 2."""
+    return 1 - x * x / 2
+
+
 def log2_of(s: Array) -> Array:
     """log2((1 + s) / (1 - s))."""
     return np.asarray(2 / math.log(2) * np.arctanh(s))
@@ -114,7 +119,7 @@ FITS = [
         range(3, 10, 2),
     ),
     Fit("SIN", trigonometric.SIN, 0.12, (1e-9, 0.92), np.sin, identity, range(3, 8, 2)),
-    Fit("COS", trigonometric.COS, 0.006, (0, 0.92), np.cos, lambda x: 1 - x * x / 2, range(4, 9, 2)),
+    Fit("COS", trigonometric.COS, 0.006, (0, 0.92), np.cos, cos_start, range(4, 9, 2)),
     Fit("ASIN", trigonometric.ASIN, 0.05, (1e-9, 0.5), np.arcsin, identity, range(3, 12, 2)),
     Fit("ATAN", trigonometric.ATAN, 0.03, (1e-9, 1), np.arctan, identity, range(3, 20, 2)),
     Fit("SINH", hyperbolic.SINH, 0.003, (1e-9, 1), np.sinh, identity, range(3, 10, 2)),

@@ -11,6 +11,14 @@ from webconv.backends.lower import lower
 
 
 @pytest.mark.parametrize("case", CASES, ids=describe(CASES))
-def test_case(case: Case) -> None:
+def test_plain(case: Case) -> None:
     entry = lower(case.program())
     check(case, interpret.run(entry, case.feeds()), expected(case))
+
+
+@pytest.mark.parametrize("case", CASES, ids=describe(CASES))
+def test_hostile(case: Case) -> None:
+    """What a GPU may do within the WGSL specification does not show in the result."""
+    hostile = np.random.default_rng(0)
+    entry = lower(case.program())
+    check(case, interpret.run(entry, case.feeds(), hostile=hostile, gpu=True), expected(case))
