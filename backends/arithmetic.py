@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from webconv.backends.expr import PRIMITIVES
+from webconv.backends.expr import PRIMITIVES, Number
 from webconv.ir.errors import GraphError
 from webconv.ir.op import Array
 
@@ -59,6 +59,13 @@ class Arithmetic:
         self.gpu = gpu
         self.fused = fused
         self.types = TYPES | ({"i64": TYPES["i32"]} if gpu else {})
+
+    def literal(self, value: Number, type: str) -> Array:
+        """A literal; the ends of i64 become those of i32 where it is computed as that."""
+        if type == "i64" and self.gpu:
+            ends = {2**63 - 1: 2**31 - 1, -(2**63): -(2**31)}
+            value = ends.get(int(value), (int(value) + 2**31) % 2**32 - 2**31)
+        return np.asarray(value, self.types[type])
 
     def apply(self, function: str, args: tuple[Array, ...], type: str) -> Array:
         """The value of a primitive, of its result type."""

@@ -94,7 +94,7 @@ def assemble(
     shards = _weight_files(weights)
     files |= shards
     model = _model(source, entries, shards, [c.backend for c in compiled])
-    model_file = _add_module(files, "model", "js", f"export const model = {js_literal(model)};\n")
+    model_file = _add_model(files, model)
     sections = {c.backend: _add_section(files, c) for c in compiled}
     text, arrays = print_graph(source.imported, weights)
     files["graph.txt"] = text.encode()
@@ -143,8 +143,12 @@ def _file(name: str, data: bytes) -> dict[str, Any]:
     }
 
 
-def _add_module(files: dict[str, bytes], stem: str, suffix: str, text: str) -> str:
-    name = f"{stem}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.{suffix}"
+def _add_model(files: dict[str, bytes], model: Mapping[str, Any]) -> str:
+    """Add the module of the common descriptor; a model without states fetches no code for them."""
+    head = "import { States } from './runtime/states.js';\n\n" if model["states"] else ""
+    shown = {**model, "States": Code("States")} if model["states"] else model
+    text = f"{head}export const model = {js_literal(shown)};\n"
+    name = f"model-{hashlib.sha256(text.encode()).hexdigest()[:10]}.js"
     files[name] = text.encode()
     return name
 

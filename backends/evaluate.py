@@ -105,7 +105,7 @@ class Evaluator:
     def _compute(self, e: Expr, scope: Scope) -> Array:
         match e:
             case Const():
-                return np.asarray(e.value, self.arithmetic.types[e.type])
+                return self.arithmetic.literal(e.value, e.type)
             case Var():
                 return np.asarray(scope.lookup(e.name))
             case Index():
@@ -145,7 +145,10 @@ class Evaluator:
         if e.function in PRIMITIVES:
             check_types(e.function, tuple(a.type for a in e.args), e.type)
             return self.arithmetic.apply(e.function, args, e.type)
-        function = FUNCTIONS.get(e.function)
+        name = e.function
+        if self.arithmetic.gpu and name.endswith("_i64"):
+            name = f"{name.removesuffix('i64')}i32"
+        function = FUNCTIONS.get(name)
         if function is None:
             raise GraphError(f"there is no function {e.function}")
         names = {p.name: a for p, a in zip(function.parameters, args, strict=True)}

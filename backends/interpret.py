@@ -153,7 +153,8 @@ class Machine:
 
     def _evaluate(self, store: Store, scope: Scope) -> tuple[Array, Array, Array]:
         """(elements, values, points) of a store, where its guard holds."""
-        if store.value.type != store.buffer.compute:
+        types = self.evaluator.arithmetic.types
+        if types[store.value.type] != types[store.buffer.compute]:
             raise GraphError(f"{store.buffer.name} is {store.buffer.dtype}, not {store.value.type}")
         value = self.evaluator.value(store.value, scope)
         guard = self._guard(store, scope)

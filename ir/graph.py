@@ -20,6 +20,7 @@ class Value:
     """Output `index` of a node; compared by identity."""
 
     __slots__ = ("index", "node", "type")
+    __match_args__ = ("node",)
 
     def __init__(self, node: Node, index: int, type: TensorType) -> None:
         self.node, self.index, self.type = node, index, type
@@ -46,6 +47,7 @@ class Node:
     """
 
     __slots__ = ("guards", "inputs", "name", "op", "outputs")
+    __match_args__ = ("op", "inputs")
 
     def __init__(self, op: Op, inputs: Iterable[Value | None], name: str = "") -> None:
         self.op, self.inputs, self.name = op, tuple(inputs), name

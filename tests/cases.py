@@ -120,6 +120,7 @@ def _bitwise(name: str, made: type[Op]) -> Iterator[tuple[str, Op, list[Array], 
     y = np.array([3, 0, 31, 32, 40, 5], np.int32)
     yield f"{name}_i32", made(), [x, y], {}
     yield f"{name}_u8", made(), [x.astype(np.uint8), y.astype(np.uint8)], {}
+    yield f"{name}_i16", made(), [x.astype(np.int16), np.array([3, 0, 15, 16, 31, 5], np.int16)], {}
 
 
 def _binary(name: str, made: type[Op]) -> Iterator[tuple[str, Op, list[Array], dict[str, Any]]]:

@@ -31,6 +31,13 @@ def sign_f32(x: Expr) -> Expr:
     return select(x > 0.0, 1.0, select(x < 0.0, -1.0, x))
 
 
+def softsign(x: Expr) -> Expr:
+    """x / (1 + |x|): 1 ulp; from 2**30 on it is 1, as quotients by huge numbers are not defined."""
+    a = magnitude(x)
+    large = a > 2.0**30
+    return with_sign_of(select(large, 1.0, a / (1.0 + select(large, 1.0, a))), x)
+
+
 def is_nan(x: Expr) -> Expr:
     """True for NaN, by its bits."""
     return magnitude_bits(x) > INFINITY
@@ -106,4 +113,6 @@ def _no_remainder(x: Expr, y: Expr) -> Expr:
     return (magnitude_bits(x) >= INFINITY) | is_nan(y) | equal(y, 0.0)
 
 
-ROUNDING: Table = define("f32", sign_f32, is_nan, is_inf, max_nan, min_nan, round_f16, fmod, mod)
+ROUNDING: Table = define(
+    "f32", sign_f32, softsign, is_nan, is_inf, max_nan, min_nan, round_f16, fmod, mod
+)

@@ -1,9 +1,9 @@
 """Sine, cosine, tangent and their inverses.
 
-The angle is reduced by multiples of pi/2 in four parts (Cody and Waite, 1980). The first three
-have 8 bits, so their products with n are exact, fused or not, up to |x| = 1e5 (n of 16 bits).
-There the reduced angle is off by 2**-36 at most; beyond, the error grows with |x|, and from 2**24
-on, where neighbouring floats are more than a radian apart, only |sin| <= 1 is meant.
+The angle is reduced by n * pi/2 in four parts (Cody and Waite, 1980). The first three have 12 bits
+and meet n in halves of 12 bits, so their products are exact, fused or not. Up to |x| = 1e6, n is
+the nearest integer or close to it, and the reduced angle is exact to 2**-53 * |x| besides its own
+rounding. Beyond, n itself is rounded and all that holds is |sin(x)| <= 1.
 Coefficients: minimax fits, derived again by `tests/backends/test_coefficients.py`.
 """
 
@@ -24,6 +24,7 @@ from webconv.backends.functions.core import (
     differ,
     fma,
     from_bits,
+    high_half,
     magnitude,
     magnitude_bits,
     polynomial,
@@ -32,19 +33,18 @@ from webconv.backends.functions.core import (
     with_sign_of,
 )
 
-HALF_PI_1, _rest = split(math.pi / 2, 8)
-HALF_PI_2, _rest = split(math.pi / 2 - HALF_PI_1, 8)
-HALF_PI_3, _rest = split(math.pi / 2 - HALF_PI_1 - HALF_PI_2, 8)
-HALF_PI_4 = _rest
+HALF_PI_1, _rest = split(math.pi / 2, 12)
+HALF_PI_2, _rest = split(math.pi / 2 - HALF_PI_1, 12)
+HALF_PI_3, HALF_PI_4 = split(math.pi / 2 - HALF_PI_1 - HALF_PI_2, 12)
 HALF_PI_HIGH, HALF_PI_LOW = split(math.pi / 2, 24)
 PI_HIGH, PI_LOW = split(math.pi, 24)
-# What a reduced angle is limited to: n may be off by 0.01 up to |x| = 1e5.
-ANGLE_END = 0.8
+# What a reduced angle is limited to: n may be off by 0.08 up to |x| = 1e6.
+ANGLE_END = 0.92
 
-# For |r| <= 0.8: sin(r) = r + r**3 * (...), off by 0.04 ulp;
-SIN = (-0.16666653752326965, 0.008332095108926296, -0.00019505539967212826)
-# cos(r) = 1 - r**2 / 2 + r**4 * (...), off by 0.001 ulp;
-COS = (0.04166664183139801, -0.0013887130189687014, 2.4412085622316226e-05)
+# For |r| <= 0.92: sin(r) = r + r**3 * (...), off by 0.12 ulp;
+SIN = (-0.16666635870933533, 0.00833113957196474, -0.00019395585695747286)
+# cos(r) = 1 - r**2 / 2 + r**4 * (...), off by 0.006 ulp;
+COS = (0.04166661202907562, -0.0013885915977880359, 2.4295581170008518e-05)
 # asin(x) = x + x**3 * (...) for |x| <= 1/2, off by 0.04 ulp;
 ASIN = (
     0.16666753590106964, 0.07495249062776566, 0.04547690227627754, 0.024145254865288734,
@@ -59,22 +59,25 @@ ATAN = (
 
 
 def reduce(x: Expr) -> tuple[Expr, Expr]:
-    """(r, q): x = q * pi/2 + r with |r| <= pi/4; q is i32, right modulo 4."""
+    """(r, q): x = q * pi/2 + r with |r| about pi/4 at most; q is i32, right modulo 4."""
     n = call("round", x * (2 / math.pi))
+    high = high_half(n)
+    low = n - high
     r = x
-    for part in (HALF_PI_1, HALF_PI_2, HALF_PI_3, HALF_PI_4):
-        r = fma(n, -part, r)
+    for part in (HALF_PI_1, HALF_PI_2, HALF_PI_3):
+        r = fma(low, -part, fma(high, -part, r))
+    r = fma(n, -HALF_PI_4, r)
     return above(below(r, ANGLE_END), -ANGLE_END), call("i32", n)
 
 
 def sin_of(r: Expr) -> Expr:
-    """sin(r) for |r| <= pi/4."""
+    """sin(r) for |r| <= 0.92."""
     y = r * r
     return fma(r * y, polynomial(y, SIN), r)
 
 
 def cos_of(r: Expr) -> Expr:
-    """cos(r) for |r| <= pi/4."""
+    """cos(r) for |r| <= 0.92."""
     y = r * r
     return fma(y * y, polynomial(y, COS), fma(y, -0.5, 1.0))
 
@@ -89,17 +92,17 @@ def _wave(x: Expr, quarter: int) -> Expr:
 
 
 def sin(x: Expr) -> Expr:
-    """Sine: 1 ulp, or off by 2e-11 near zeros, for |x| <= 1e5."""
+    """Sine: 4 ulp, or off by 2**-53 * |x| near zeros, for |x| <= 1e6."""
     return _wave(x, 0)
 
 
 def cos(x: Expr) -> Expr:
-    """Cosine: 1 ulp, or off by 2e-11 near zeros, for |x| <= 1e5."""
+    """Cosine: 4 ulp, or off by 2**-53 * |x| near zeros, for |x| <= 1e6."""
     return _wave(x, 1)
 
 
 def tan(x: Expr) -> Expr:
-    """Tangent: 3 ulp for |x| <= 1e5, less near zeros and poles beyond 1e3."""
+    """Tangent: 6 ulp, besides 2**-53 * |x| in the angle, for |x| <= 1e6."""
     r, q = reduce(x)
     s, c = sin_of(r), cos_of(r)
     odd = differ(q & 1, 0)
@@ -120,7 +123,7 @@ def _halved(a: Expr) -> Expr:
 
 
 def asin(x: Expr) -> Expr:
-    """Inverse sine: 2 ulp; NaN beyond 1."""
+    """Inverse sine: 3 ulp; NaN beyond 1."""
     a = magnitude(x)
     big = a > 0.5
     part = asin_of(select(big, _halved(a), a))
@@ -160,7 +163,7 @@ def _finite(x: Expr, infinite: Expr) -> Expr:
 
 
 def atan2(y: Expr, x: Expr) -> Expr:
-    """The angle of (y, x): 3 ulp; signs of zeros and infinities count as in C."""
+    """The angle of (y, x): 2 ulp; signs of zeros and infinities count as in C."""
     infinite = (magnitude_bits(x) >= INFINITY) | (magnitude_bits(y) >= INFINITY)
     a, b = _finite(y, infinite), _finite(x, infinite)
     steep = a > b

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,28 +39,6 @@ def typed(name: str) -> Scalar:
 
 def _relu(x: Expr) -> Expr:
     return call("max", x, 0)
-
-
-def _softsign(x: Expr) -> Expr:
-    """1e9 / (1 + 1e9) is already 1; beyond 2^126 a GPU's division may be anything."""
-    x = call("max", call("min", x, 1e9), -1e9)
-    return x / (call("abs", x) + 1.0)
-
-
-def _gelu(op: Any) -> Scalar:
-    """Below -6 (-8) the result is 0 to 1e-8; limiting x there keeps 1 + erf's rounding small."""
-
-    def exact(x: Expr) -> Expr:
-        low = call("max", x, -6.0)
-        return low * 0.5 * (apply("erf", low * math.sqrt(0.5)) + 1.0)
-
-    def approximate(x: Expr) -> Expr:
-        low = call("max", x, -8.0)
-        inner = call("min", low, 8.0)
-        cubic = inner * math.sqrt(2 / math.pi) * (inner * inner * 0.044715 + 1.0)
-        return low * 0.5 * (apply("tanh", cubic) + 1.0)
-
-    return approximate if op.approximate else exact
 
 
 def _elu(alpha: float, gamma: float) -> Scalar:
@@ -122,7 +99,7 @@ SCALARS: dict[str, Scalar] = {
         "Ceil", "Floor", "Round", "Sqrt", "Trunc", "Add", "Sub", "Mul", "Not", "And", "Or", "Xor",
     )},
     "Reciprocal": lambda x: 1.0 / x,
-    "Softsign": _softsign,
+    "Softsign": function("softsign"),
     "IsNaN": lambda x: apply("is_nan", x),
     "Div": by_kind(primitive("div"), typed("safe_div")),
     "Mod": by_kind(function("mod"), typed("safe_mod")),
@@ -152,7 +129,7 @@ PARAMETRIC: dict[str, Callable[[Any], Scalar]] = {
     "Affine": lambda op: lambda x: x * op.alpha + op.beta,
     "ScaledTanh": lambda op: lambda x: apply("tanh", x * op.beta) * op.alpha,
     "ThresholdedRelu": lambda op: lambda x: select(x > op.alpha, x, 0.0),
-    "Gelu": _gelu,
+    "Gelu": lambda op: function("gelu_tanh" if op.approximate else "gelu"),
     "Swish": lambda op: lambda x: x * apply("sigmoid", x * op.alpha),
     "Clip": lambda op: _clip(op.low, op.high),
     "IsInf": _isinf,
@@ -173,11 +150,17 @@ def narrow(value: Expr, dtype: DType) -> Expr:
     return apply("round_f16", value) if dtype == dtypes.f16 else value
 
 
+def _shift_right(x: Expr, y: Expr, bits: int) -> Expr:
+    """A negative small integer shifted by its width or more is 0 here, not -1."""
+    return select(y < bits, apply("safe_shr", x, y), 0)
+
+
 def convert(value: Expr, source: DType, target: DType) -> Expr:
     """The value of an element of `source` as one of `target`."""
     a, b = COMPUTE[source.name], COMPUTE[target.name]
     if target == dtypes.bool_:
-        return call("ne", value, 0)
+        # NaN is true; comparing it is not defined on GPUs.
+        return call("ne", call("bits", value) & 0x7FFFFFFF if a == "f32" else value, 0)
     if a == b:
         return value if target in (source, dtypes.f32, dtypes.f64) else narrow(value, target)
     if a == "f32":
@@ -213,6 +196,8 @@ def elementwise(ctx: Context, op: Any, *inputs: Tensor) -> Tensor:
     dtype = op.infer(*(types_of(t) for t in inputs))[0].dtype
     if dtype.name in ("f32", "f64", "i32", "u32", "i64", "bool"):
         return pointwise(inputs, dtype, compute, COSTS.get(type(op).__name__, 1))
+    if isinstance(op, ops.ShiftRight):
+        return pointwise(inputs, dtype, lambda x, y: _shift_right(x, y, dtype.bits), 4)
     return pointwise(inputs, dtype, lambda *xs: narrow(compute(*xs), dtype), 4)
 
 

@@ -245,6 +245,7 @@ class Printer:
         self.uses = Uses()
         self.home: dict[Ref, int] = {}
         self.loops: set[Ref] = set()
+        self.lets: dict[Ref, Let] = {}
 
     # -- analysis --------------------------------------------------------------------------------
 
@@ -258,6 +259,7 @@ class Printer:
             match s:
                 case Let():
                     self.home[s.target] = block
+                    self.lets[s.target] = s
                     shift = (s.function, s.args[0].type) in SHIFTS if s.args else False
                     for k, a in enumerate(s.args):
                         vector = s.target.lanes > 1 and not (shift and k == 1 and a.lanes == 1)
@@ -402,6 +404,8 @@ class Printer:
         if s.function == "select":
             c, a, b = args
             if vector:
+                if quick := self.clamp(c, a, b):
+                    return quick
                 return f"(v128.bitselect {self.vector(a)} {self.vector(b)} {self.vector(c)})"
             return f"(select {self.scalar(a)} {self.scalar(b)} {self.scalar(c)})"
         kind = args[0].type
@@ -420,6 +424,14 @@ class Printer:
         self.functions.add((s.function, s.target.lanes))
         name = identifier(s.function + ("_v" if vector else ""))
         return f"(call {name} {' '.join(self.text(a, vector) for a in args)})"
+
+    def clamp(self, condition: Operand, a: Operand, b: Operand) -> str | None:
+        """select(a < b, a, b) is pmin(b, a) and select(b < a, a, b) is pmax(b, a), NaN and all."""
+        test = self.lets.get(condition) if isinstance(condition, Ref) else None
+        if test is None or test.function != "lt" or a.type != "f32":
+            return None
+        name = {(a, b): "pmin", (b, a): "pmax"}.get(test.args)  # type: ignore[call-overload]
+        return name and f"(f32x4.{name} {self.vector(b)} {self.vector(a)})"
 
     def quick_extremum(self, s: Let) -> str | None:
         """pmin and pmax are one instruction; with the constant second a NaN still passes."""

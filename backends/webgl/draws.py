@@ -71,10 +71,11 @@ def draws(kernel: Kernel, history: Collection[Buffer]) -> list[Draw]:
         where = store.index if order is None else tuple(a.symbol.name for a in order)
         shape = store.shape if order is None else ()
         stacked = store.buffer in history
-        key = (where, shape, stacked, store.ring if stacked else None)
+        state = store.buffer.size if store.buffer.kind == "state" else None
+        key = (where, shape, stacked, store.ring if stacked else None, state)
         groups.setdefault(key, []).append(store)
     made = []
-    for (*_, stacked, _), stores in groups.items():
+    for (*_, stacked, _, _), stores in groups.items():
         for k in range(0, len(stores), MOST_TARGETS):
             draw = _draw(kernel, stores[k : k + MOST_TARGETS])
             made.append(replace(draw, stacked=bool(stacked)))

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from webconv.backends.expr import rewrite
 from webconv.backends.kernel import Buffer, Entry, Kernel
 from webconv.backends.legalise import map_kernels, narrow_integers
+from webconv.backends.webgl.loops import Stacks
+from webconv.backends.webgl.merge import merged
 from webconv.backends.webgl.unroll import unrolled
 
 
 def legalise(entry: Entry) -> tuple[Entry, Collection[Buffer]]:
     """The entry, and the buffers that have a block per iteration of a loop."""
     steps = map_kernels(entry.steps, narrow_integers)
+    stacks = Stacks()
+    steps = merged(stacks.steps(steps))
     steps = map_kernels(steps, _unrolled)
-    return replace(entry, steps=steps), ()
+    return replace(entry, steps=steps), stacks.history
 
 
 def _unrolled(kernel: Kernel) -> Kernel:
     stores = tuple(replace(s, value=unrolled(s.value)) for s in kernel.stores)
     return replace(kernel, stores=stores)
-
-
-__all__ = ["legalise", "rewrite"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from webconv.backends.compiled import Weights
-from webconv.backends.kernel import Buffer, Entry, Loop, Step
+from webconv.backends.kernel import Buffer, Entry, Kernel, Loop, Step, kernels
 from webconv.backends.plan import plan_slots
 from webconv.backends.webgl.draws import Draw, draws
 from webconv.backends.webgl.shader import PROLOGUE, Shader, element, shader
@@ -66,23 +66,27 @@ class Section:
         return list(self.programs).index(made.key), made
 
     def _entry(self, entry: Entry, history: Collection[Buffer]) -> dict[str, Any]:
-        places = Places(self, entry, history)
-        steps = self._steps(entry.steps, places)
+        made = {k: draws(k, history) for k in kernels(entry.steps)}
+        places = Places(self, entry, history, [d for found in made.values() for d in found])
+        steps = self._steps(entry.steps, made, places)
         return {
-            "textures": places.describe(),
+            "textures": places.found,
+            "groups": places.groups,
             "inputs": [places.of(b) for b, _ in entry.inputs.values()],
             "outputs": [places.of(b) for b, _ in entry.outputs.values()],
             "steps": steps,
         }
 
-    def _steps(self, steps: Iterable[Step], places: Places) -> list[dict[str, Any]]:
+    def _steps(
+        self, steps: Iterable[Step], made: Mapping[Kernel, list[Draw]], places: Places
+    ) -> list[dict[str, Any]]:
         described = []
         for step in steps:
             if isinstance(step, Loop):
-                body = self._steps(step.body, places)
+                body = self._steps(step.body, made, places)
                 described.append({"loop": step.index.name, "count": step.count, "steps": body})
             else:
-                described += [self._draw(d, places) for d in draws(step, places.history)]
+                described += [self._draw(d, places) for d in made[step]]
         return described
 
     def _draw(self, draw: Draw, places: Places) -> dict[str, Any]:
@@ -102,44 +106,70 @@ def _use(place: int, ring: Dim | None) -> list[Any]:
 
 
 class Places:
-    """The textures of an entry; buffers whose lives do not meet share one."""
+    """The textures of an entry; buffers whose lives do not meet share one.
 
-    def __init__(self, section: Section, entry: Entry, history: Collection[Buffer]) -> None:
+    WebGL wants all targets of a draw of equal size, so what is drawn to together forms a group,
+    and textures are as large as the largest buffer of their group.
+    """
+
+    def __init__(
+        self,
+        section: Section,
+        entry: Entry,
+        history: Collection[Buffer],
+        all_draws: Sequence[Draw],
+    ) -> None:
         self.section, self.history = section, history
+        self.found: list[dict[str, Any]] = []
+        self.groups: list[list[Dim]] = []
         self._states = {b: {"read": k} for k, b in _states(section.program, entry.reads)}
         self._states |= {b: {"next": k} for k, b in _states(section.program, entry.writes)}
-        kinds = {b: self._kind(b) for b in entry.buffers}
-        self._slots = plan_slots(entry, kinds)
-        self._position: dict[object, int] = {}
-        self._found: list[dict[str, Any]] = []
+        self._together = _together(all_draws)
+        slots = plan_slots(entry, {b: self._kind(b) for b in entry.buffers}).slot
+        self._keys: dict[Buffer, object] = {b: slots.get(b, b) for b in entry.buffers}
+        self._positions: dict[object, int] = {}
+        self._group_of: dict[object, int] = {}
 
     def _kind(self, buffer: Buffer) -> str:
+        """Buffers of one kind may share a texture."""
         blocks = "blocks" if buffer in self.history else ""
-        return f"{element(buffer)} {buffer.ring} {blocks}"
+        return f"{element(buffer)} {buffer.ring} {blocks} {self._together.get(buffer, '')}"
 
     def of(self, buffer: Buffer) -> int:
         """The position of a buffer's texture."""
-        key: object = self._slots.slot.get(buffer, buffer)
-        if key not in self._position:
-            self._position[key] = len(self._found)
-            self._found.append(self._description(buffer))
-        sizes = self._found[self._position[key]].get("sizes")
-        if sizes is not None and buffer.size not in sizes:
-            sizes.append(buffer.size)
-        return self._position[key]
+        key = self._keys[buffer]
+        if key not in self._positions:
+            self._positions[key] = len(self.found)
+            self.found.append(self._description(buffer, key))
+        position = self._positions[key]
+        group = self.found[position].get("group")
+        if group is not None and buffer.size not in self.groups[group]:
+            self.groups[group].append(buffer.size)
+        return position
 
-    def _description(self, buffer: Buffer) -> dict[str, Any]:
+    def _description(self, buffer: Buffer, key: object) -> dict[str, Any]:
         if buffer.kind == "weight":
             return {"weight": self.section.weight(buffer)}
         if buffer in self._states:
             return dict(self._states[buffer])
-        ints = element(buffer) != "f32"
-        copies = buffer.ring
-        return {"ints": ints, "copies": copies, "line": buffer.kind == "input", "sizes": []}
+        owner = self._together.get(buffer, key)
+        if owner not in self._group_of:
+            self._group_of[owner] = len(self.groups)
+            self.groups.append([])
+        described = {"group": self._group_of[owner], "copies": buffer.ring}
+        flags = {"ints": element(buffer) != "f32", "line": buffer.kind == "input"}
+        return described | {name: True for name, is_set in flags.items() if is_set}
 
-    def describe(self) -> list[dict[str, Any]]:
-        """All textures in order."""
-        return self._found
+
+def _together(all_draws: Iterable[Draw]) -> dict[Buffer, str]:
+    """A name for each set of buffers that some draws have as targets together."""
+    sets: dict[Buffer, set[Buffer]] = {}
+    for draw in all_draws:
+        buffers = [t.buffer for t in draw.targets]
+        if len(buffers) > 1:
+            joined = set(buffers).union(*(sets.get(b, ()) for b in buffers))
+            sets |= dict.fromkeys(joined, joined)
+    return {b: min(x.name for x in found) for b, found in sets.items()}
 
 
 def _states(program: Program, buffers: Mapping[str, Buffer]) -> list[tuple[int, Buffer]]:

@@ -8,8 +8,8 @@ Textures that are drawn to hold it in bands of two rows, (t / 2 % 4096, 2 * (t /
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 from webconv.backends.expr import Fold
 from webconv.backends.kernel import Buffer
@@ -178,16 +178,16 @@ def _load(p: Printer, target: Ref, s: LoadTo, names: dict[Sampler, str]) -> Text
     """The elements that an access reaches, 0 where its guard is false."""
     access = s.access
     assert isinstance(access, Fetch)
-    if access.kind == "each" or access.address.lanes > 1:
-        code = _each(p, access, names)
-        lanes = 4
+    where = _offset(p.operand(access.address), access.constant)
+    ring, origin = (None if o is None else p.operand(o) for o in (access.ring, access.origin))
+    samplers = [names[s] for s in access.samplers]
+    kind, lanes = element(access.buffer), 1 if access.kind == "uniform" else 4
+    if access.kind == "each" or any(t.lanes > 1 for t in (where, ring) if t is not None):
+        parts = [_texel(access, samplers, *texts) for texts in _apart(p, where, ring, origin)]
+        code, lanes = f"{type_name(kind, 4)}({', '.join(parts)})", 4
     else:
-        where = p.operand(access.address)
-        first = _offset(where, access.constant)
-        ring = None if access.ring is None else p.operand(access.ring).at(SUM)
-        code = _texel(p, access, names, first, ring, component=access.kind == "uniform")
-        lanes = 1 if access.kind == "uniform" else 4
-    text = _typed(Text(code, PRIMARY, element(access.buffer), lanes), target.type)
+        code = _texel(access, samplers, where, ring, origin)
+    text = _typed(Text(code, PRIMARY, kind, lanes), target.type)
     return text if access.guard is None else _guarded(p, text, p.operand(access.guard))
 
 
@@ -195,44 +195,42 @@ def _offset(where: Text, constant: int) -> Text:
     if not constant:
         return where
     if where.code == "0":
-        return Text(str(constant), PRIMARY, "i32")
+        return replace(where, code=str(constant))
     sign = "+" if constant > 0 else "-"
-    return Text(f"{where.at(SUM)} {sign} {abs(constant)}", SUM, "i32")
+    return replace(where, code=f"{where.at(SUM)} {sign} {abs(constant)}", level=SUM)
 
 
-def _each(p: Printer, access: Fetch, names: dict[Sampler, str]) -> str:
-    where = p.named(p.splat(p.operand(access.address), 4))
-    ring = None if access.ring is None else p.operand(access.ring)
-    rings = None if ring is None else (p.named(ring) if ring.lanes > 1 else ring.at(SUM))
-    parts = []
+def _apart(
+    p: Printer, where: Text, ring: Text | None, origin: Text | None
+) -> Iterator[tuple[Text, Text | None, Text | None]]:
+    """The address, block and origin of each lane; what is shared gets a name."""
+    shared = [None if t is None else replace(t, code=p.named(t), level=PRIMARY)
+              for t in (where, ring, origin)]  # fmt: skip
     for lane in "xyzw":
-        own = rings if ring is None or ring.lanes == 1 else f"{rings}.{lane}"
-        e = Text(f"{where}.{lane}", PRIMARY, "i32")
-        parts.append(_texel(p, access, names, e, own, component=True))
-    return f"{type_name(element(access.buffer), 4)}({', '.join(parts)})"
+        a, b, c = (
+            replace(t, code=f"{t.code}.{lane}", lanes=1) if t is not None and t.lanes > 1 else t
+            for t in shared
+        )
+        assert a is not None
+        yield a, b, c
 
 
 def _texel(
-    p: Printer, access: Fetch, names: dict[Sampler, str], e: Text, ring: str | None, component: bool
+    access: Fetch, samplers: list[str], where: Text, ring: Text | None, origin: Text | None
 ) -> str:
-    """A texel, or the element `e`."""
+    """A texel, or the element `where` of one."""
     fetch = "fetch" if element(access.buffer) == "f32" else "ifetch"
     kind = "at_line" if access.buffer.kind in ("weight", "input") else "at_band"
-    place = f"{kind}({f'{e.at(SUM)} >> 2' if component else e.code})"
-    tail = f"[{e.at(UNARY)} & 3]" if component else ""
+    single = access.kind != "texel"
+    place = f"{kind}({f'{where.at(SUM)} >> 2' if single else where.code})"
+    tail = f"[{where.at(UNARY)} & 3]" if single else ""
     if ring is None:
-        if access.origin is not None:
-            place = f"{_plain(p, access.origin)} + {place}"
-        return f"{fetch}({names[access.samplers[0]]}, {place}){tail}"
-    assert access.origin is not None
-    place = f"block({ring} >> 1, {_plain(p, access.origin)}) + {place}"
-    first, second = (f"{fetch}({names[s]}, {place}){tail}" for s in access.samplers)
-    return f"(({ring} & 1) == 0 ? {first} : {second})"
-
-
-def _plain(p: Printer, o: Operand) -> str:
-    text = p.operand(o)
-    return text.at(SUM)
+        place = place if origin is None else f"{origin.at(SUM)} + {place}"
+        return f"{fetch}({samplers[0]}, {place}){tail}"
+    assert origin is not None
+    place = f"block({ring.at(UNARY)} >> 1, {origin.code}) + {place}"
+    first, second = (f"{fetch}({s}, {place}){tail}" for s in samplers)
+    return f"(({ring.at(UNARY)} & 1) == 0 ? {first} : {second})"
 
 
 def _typed(text: Text, type: str) -> Text:

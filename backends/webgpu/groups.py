@@ -1,13 +1,20 @@
-"""Which kernels run in one dispatch."""
+"""Which kernels run in one dispatch, by the cost model and what the index expressions prove."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
 from webconv.backends.kernel import Buffer, Kernel, Loop, Step, kernels
+from webconv.backends.legalise import Limits
+from webconv.backends.webgpu.cost import DISPATCH, narrow_time, wide_time
+from webconv.backends.webgpu.partition import Coordinate, coordinates
+from webconv.ir import dims
 from webconv.ir.dims import Dim, Symbol
+
+# Groups of more steps are not tried.
+MOST_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -16,13 +23,15 @@ class Group:
 
     A `wide` group is one kernel, its points spread over as many workgroups as it takes. Any other
     has one workgroup for each point of `coordinates`, which runs all kernels with barriers
-    between; `fixed` names the axes of each kernel that the coordinates stand for.
+    between; `fixed` names the axes of each kernel that the coordinates stand for. `own` are
+    temporaries that nothing else touches.
     """
 
     steps: tuple[Step, ...]
     wide: bool = True
     coordinates: tuple[Dim, ...] = ()
     fixed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own: tuple[Buffer, ...] = ()
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -39,6 +48,14 @@ class Group:
         """What some kernel stores to."""
         return tuple(dict.fromkeys(b for k in self.kernels for b in k.writes))
 
+    @property
+    def bindings(self) -> int:
+        """The least storage buffers that it takes: its own temporaries, and weights, share one."""
+        touched = set((*self.reads, *self.writes))
+        weights = any(b.data is not None for b in touched)
+        others = [b for b in touched if b.data is None and b not in self.own]
+        return len(others) + weights + len({b.compute for b in self.own})
+
 
 @dataclass(frozen=True)
 class Repeat:
@@ -52,7 +69,7 @@ class Repeat:
 Planned = Union[Group, Repeat]
 
 
-def groups(planned: tuple[Planned, ...]) -> Iterator[Group]:
+def groups(planned: Sequence[Planned]) -> Iterator[Group]:
     """All groups, those in repetitions included."""
     for p in planned:
         if isinstance(p, Repeat):
@@ -61,12 +78,121 @@ def groups(planned: tuple[Planned, ...]) -> Iterator[Group]:
             yield p
 
 
-def plan_groups(steps: tuple[Step, ...]) -> tuple[Planned, ...]:
-    """The dispatches of an entry."""
-    out: list[Planned] = []
-    for step in steps:
-        if isinstance(step, Loop):
-            out.append(Repeat(step.index, step.count, plan_groups(step.body)))
+@dataclass(frozen=True)
+class Part:
+    """What was planned for some steps, and the time that it takes."""
+
+    planned: tuple[Planned, ...]
+    time: float
+
+
+def plan_groups(
+    steps: Sequence[Step], limits: Limits, kept: Collection[Buffer] = ()
+) -> tuple[Planned, ...]:
+    """The fastest partition of an entry's steps into dispatches; `kept` outlive the steps."""
+    order = sink_initialisers(steps)
+    planner = Planner(order, limits, _outside(order, kept))
+    best = [Part((), 0.0)]
+    for end in range(1, len(order) + 1):
+        options = [planner.alone(end - 1, best[end - 1])]
+        options += planner.joined(end, best)
+        best.append(min(options, key=lambda part: part.time))
+    return best[-1].planned
+
+
+def _outside(steps: Sequence[Step], kept: Collection[Buffer]) -> dict[Buffer, set[int]]:
+    """The positions that touch each buffer; -1 is the world outside."""
+    found: dict[Buffer, set[int]] = {b: {-1} for b in kept}
+    for position, step in enumerate(steps):
+        for k in kernels((step,)):
+            for b in (*k.reads, *k.writes):
+                found.setdefault(b, {-1} if b.kind != "temp" else set()).add(position)
+    return found
+
+
+@dataclass
+class Planner:
+    """Finds how long steps take alone and together."""
+
+    steps: Sequence[Step]
+    limits: Limits
+    touched: Mapping[Buffer, set[int]]
+
+    def alone(self, position: int, before: Part) -> Part:
+        """A step in dispatches of its own."""
+        step = self.steps[position]
+        planned: Planned
+        if isinstance(step, Kernel):
+            planned = Group((step,))
         else:
-            out.append(Group((step,)))
-    return tuple(out)
+            kept = [b for b, where in self.touched.items() if where != {position}]
+            planned = Repeat(step.index, step.count, plan_groups(step.body, self.limits, kept))
+        return Part((*before.planned, planned), before.time + wide_time(step))
+
+    def joined(self, end: int, best: Sequence[Part]) -> Iterator[Part]:
+        """The steps that end before `end` in one dispatch, from each possible start."""
+        if isinstance(self.steps[end - 1], Loop):
+            yield from self._together(end - 1, end, best)
+        for start in range(end - 2, max(-1, end - 1 - MOST_STEPS), -1):
+            if self._too_heavy(start) or self._too_heavy(end - 1):
+                return
+            yield from self._together(start, end, best)
+
+    def _too_heavy(self, position: int) -> bool:
+        """True if a workgroup would take too long for a step, whatever it shares it with."""
+        step = self.steps[position]
+        if isinstance(step, Loop):
+            return False
+        found = coordinates((step,))
+        time = narrow_time((step,), dims.product(c.extent for c in found), _shares((step,), found))
+        return time > wide_time(step) + 2 * DISPATCH
+
+    def _together(self, start: int, end: int, best: Sequence[Part]) -> Iterator[Part]:
+        """Steps in one dispatch, unless a symbolic size would be left to one workgroup."""
+        steps = tuple(self.steps[start:end])
+        found = coordinates(steps)
+        inside = set(range(start, end))
+        own = [b for b, where in self.touched.items() if where <= inside]
+        group = Group(
+            steps,
+            False,
+            tuple(c.extent for c in found),
+            {k.name: tuple(c.axes[k.name] for c in found) for k in kernels(steps)},
+            tuple(own),
+        )
+        if group.bindings > self.limits.bindings:
+            return
+        if not all(_is_bounded(k, found) for k in group.kernels):
+            return
+        time = narrow_time(steps, dims.product(group.coordinates), _shares(steps, found))
+        before = best[start]
+        yield Part((*before.planned, group), before.time + time + DISPATCH)
+
+
+def _shares(steps: Sequence[Step], found: Sequence[Coordinate]) -> dict[str, Dim]:
+    """How many of each kernel's points are other workgroups' for one of a workgroup's."""
+    count = dims.product(c.extent for c in found)
+    return dict.fromkeys((k.name for k in kernels(tuple(steps))), count)
+
+
+def _is_bounded(kernel: Kernel, found: Sequence[Coordinate]) -> bool:
+    fixed = {c.axes[kernel.name] for c in found}
+    return all(isinstance(a.extent, int) or a.symbol.name in fixed for a in kernel.axes)
+
+
+def sink_initialisers(steps: Sequence[Step]) -> list[Step]:
+    """Kernels that read nothing move to right before what they initialise."""
+    out = list(steps)
+    for step in reversed(steps):
+        if not isinstance(step, Kernel) or step.reads:
+            continue
+        at = out.index(step)
+        later = range(at + 1, len(out))
+        first = next((k for k in later if _meets(out[k], step.writes)), None)
+        if first is not None:
+            out.insert(first - 1, out.pop(at))
+    return out
+
+
+def _meets(step: Step, buffers: Sequence[Buffer]) -> bool:
+    return any(b in buffers for k in kernels((step,)) for b in (*k.reads, *k.writes))

@@ -109,6 +109,9 @@ def _float(x: np.float32) -> Text:
         raise GraphError(f"{x} is no literal of a shader: make it from its bits")
     if x != 0 and abs(x) < np.finfo(np.float32).tiny:
         return Text(f"bitcast<f32>(runtime_i32({x.view(np.int32)}))", PRIMARY)
+    if abs(x) == np.finfo(np.float32).max:
+        # Shorter forms lie beyond the largest f32, which is an error.
+        return Text(repr(float(x)), PRIMARY if x >= 0 else UNARY)
     code = np.format_float_positional(x, unique=True, trim="0")
     if len(code) > 14:
         code = np.format_float_scientific(x, unique=True, trim="-", exp_digits=1)

@@ -371,7 +371,7 @@ class Swish(FloatUnary):
 
 
 @dataclass(frozen=True)
-class Clip(Elementwise):
+class Clip(Unary):
     """x limited to [low, high]; an absent limit is None. NaN stays."""
 
     low: float | None = None

@@ -85,7 +85,7 @@ function showEntries() {
     ...runner.entries.map((/** @type {any} */ { name }) => make('option', { textContent: name })),
   );
   element('entry-choice').hidden = runner.entries.length < 2;
-  element('reset').hidden = !runner.states.types.length;
+  element('reset').hidden = !runner.model.states.length;
 }
 
 /** Makes fields for the sizes and the inputs of the entry. */

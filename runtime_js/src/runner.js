@@ -3,7 +3,6 @@
 import { WebconvError } from './errors.js';
 import { canDigest, fetchFile, openWeights } from './files.js';
 import { bindSizes, size } from './shape.js';
-import { States } from './states.js';
 import { fromStorage, parseData, toStorage } from './tensor.js';
 
 /** @import { Backend, BackendName, Dim, EntryType, InputData, LoadOptions, Model, Plan, Report, RunOptions, Session, Sizes, Tensor, TensorType, TypedArray } from './types.d.ts' */
@@ -253,6 +252,16 @@ function unknownName(kind, name, known) {
   return new WebconvError('input-name', `there is no ${kind} '${name}'; there are ${names}`);
 }
 
+/** Stands for the `States` of a model that has none, and so does not fetch them. */
+class Stateless {
+  bind = () => Object.create(null);
+  save = async () => ({});
+  prepare() {}
+  async reset() {}
+  async restore() {}
+  async select() {}
+}
+
 /** A loaded model: `inputs`, `outputs` and `run` are those of its first entry. */
 export class Runner {
   /**
@@ -267,7 +276,10 @@ export class Runner {
     this.disposed = false;
     /** @type {Promise<unknown>} */
     this.last = Promise.resolve();
-    this.states = new States(model.states, session, (task) => this.enqueue(task));
+    /** @type {import('./states.js').States} */
+    this.states = model.States
+      ? new model.States(model.states, session, this.enqueue.bind(this))
+      : /** @type {any} */ (new Stateless());
     this.entries = model.entries.map((_, position) => new Entry(this, position));
     const [main] = this.entries;
     this.inputs = main.inputs;

@@ -30,11 +30,12 @@ const storage = (dtype) => STORAGE[dtype] ?? Int32Array;
  * @param {SessionContext} context
  * @returns {Promise<Session>}
  */
-export async function createSession({ model, section, file, weights, progress }) {
+export async function createSession({ model, section, file, weights, options, progress }) {
   if (typeof WebAssembly !== 'object') {
     throw new WebconvError('no-backend', 'there is no WebAssembly here');
   }
-  const variant = WebAssembly.validate(new Uint8Array(PROBE)) ? 'relaxed' : 'simd';
+  const relaxed = WebAssembly.validate(new Uint8Array(PROBE));
+  const variant = options.variant ?? (relaxed ? 'relaxed' : 'simd');
   progress('compile', 0, 1);
   const { instance } = await WebAssembly.instantiate(await file(`${variant}.wasm`), {});
   progress('compile', 1, 1);

@@ -62,7 +62,12 @@ export async function createSession({ model, section, weights, options, progress
   const canvas = globalThis.OffscreenCanvas
     ? new OffscreenCanvas(1, 1)
     : document.createElement('canvas');
-  const attributes = { alpha: false, antialias: false, depth: false, powerPreference: 'high-performance' };
+  const attributes = {
+    alpha: false,
+    antialias: false,
+    depth: false,
+    powerPreference: 'high-performance',
+  };
   const gl = /** @type {WebGL2RenderingContext | null} */ (canvas.getContext('webgl2', attributes));
   if (!gl) throw new WebconvError('no-backend', 'there is no WebGL2 here');
   const session = new WebglSession(gl, model, section, options);
@@ -90,7 +95,8 @@ class WebglSession {
     this.model = model;
     this.section = section;
     this.storage = storage;
-    const floats = !(/** @type {any} */ (options).bits) && gl.getExtension('EXT_color_buffer_float');
+    const floats =
+      !(/** @type {any} */ (options).bits) && gl.getExtension('EXT_color_buffer_float');
     this.variant = floats ? 'float' : 'bits';
     const name = gl.getExtension('WEBGL_debug_renderer_info')?.UNMASKED_RENDERER_WEBGL;
     this.adapter = String(gl.getParameter(name ?? gl.RENDERER));
@@ -167,7 +173,9 @@ class WebglSession {
     }
     gl.useProgram(handle);
     samplers.forEach((name, unit) => gl.uniform1i(gl.getUniformLocation(handle, name), unit));
-    const places = Array.from({ length: sizes }, (_, i) => gl.getUniformLocation(handle, `size${i}`));
+    const places = Array.from({ length: sizes }, (_, i) =>
+      gl.getUniformLocation(handle, `size${i}`),
+    );
     return { handle, places, values: [] };
   }
 
@@ -192,8 +200,8 @@ class WebglSession {
       let data = new Int32Array(bytes.buffer, start, wide ? 2 * elements : elements);
       // The low words of 64-bit integers.
       if (wide) data = data.filter((_, k) => k % 2 === 0);
-      const place = { copies: [this.lines(ints, elements)] };
-      this.upload(place.copies[0], data);
+      const place = { copies: elements ? [this.lines(ints, Math.ceil(elements / 4))] : [this.nothing] };
+      if (elements) this.upload(place.copies[0], data);
       this.weights.push(place);
     }
     progress('upload', total, total);
@@ -212,7 +220,10 @@ class WebglSession {
     const { gl } = this;
     if (width > SIDE || height > SIDE) {
       const most = `${SIDE} x ${SIDE} texels of 4 elements`;
-      throw new WebconvError('unsupported', `a tensor needs ${width} x ${height} texels; WebGL takes ${most}`);
+      throw new WebconvError(
+        'unsupported',
+        `a tensor needs ${width} x ${height} texels; WebGL takes ${most}`,
+      );
     }
     const texture = gl.createTexture();
     gl.activeTexture(gl.TEXTURE0);
@@ -237,21 +248,10 @@ class WebglSession {
   /**
    * A texture that is only uploaded.
    * @param {boolean} ints
-   * @param {number} elements
+   * @param {number} texels
    */
-  lines(ints, elements) {
-    const texels = Math.ceil(elements / 4);
-    return this.texture(ints, Math.max(1, Math.min(texels, SIDE)), Math.max(1, Math.ceil(texels / SIDE)));
-  }
-
-  /**
-   * A texture that is drawn to.
-   * @param {boolean} ints
-   * @param {number} elements
-   */
-  band(ints, elements) {
-    const { width, height } = bandSize(Math.max(1, Math.ceil(elements / 4)));
-    return this.texture(ints, width, height);
+  lines(ints, texels) {
+    return this.texture(ints, Math.min(texels, SIDE), Math.ceil(texels / SIDE));
   }
 
   /**
@@ -265,7 +265,9 @@ class WebglSession {
     if (rows) this.uploadRows(texture, 0, rows, data);
     if (data.length > rows * row) {
       const last = new Int32Array(row);
-      last.set(new Int32Array(data.buffer, data.byteOffset + 4 * rows * row, data.length - rows * row));
+      last.set(
+        new Int32Array(data.buffer, data.byteOffset + 4 * rows * row, data.length - rows * row),
+      );
       this.uploadRows(texture, rows, 1, last);
     }
   }
@@ -280,7 +282,9 @@ class WebglSession {
     const { gl } = this;
     const floats = this.floats(ints);
     const elements = new (floats ? Float32Array : Int32Array)(
-      /** @type {ArrayBuffer} */ (data.buffer), data.byteOffset, 4 * width * rows,
+      /** @type {ArrayBuffer} */ (data.buffer),
+      data.byteOffset,
+      4 * width * rows,
     );
     gl.activeTexture(gl.TEXTURE0);
     gl.bindTexture(gl.TEXTURE_2D, texture);
@@ -291,10 +295,11 @@ class WebglSession {
 
   /** @param {Texture} texture */
   free({ texture, id, width, height }) {
+    if (id === this.nothing.id) return;
     this.gl.deleteTexture(texture);
     this.stats.bytes -= 16 * width * height;
     for (const [key, frame] of this.frames) {
-      if (!key.split().includes(`${id}`)) continue;
+      if (!key.split(',').includes(`${id}`)) continue;
       this.gl.deleteFramebuffer(frame);
       this.frames.delete(key);
     }
@@ -328,47 +333,50 @@ class WebglSession {
    * @param {Sizes} given
    */
   bind(entry, given) {
-    const { textures, steps } = this.section.entries[entry];
+    const { textures, groups, steps } = this.section.entries[entry];
     /** @type {Sizes} */
     const sizes = Object.assign(Object.create(null), given);
+    /** @type {Place[]} */
+    const places = textures.map((/** @type {any} */ { weight, read, next }) => {
+      if (weight !== undefined) return this.weights[weight];
+      if (read !== undefined) return this.state(read).read;
+      return next === undefined ? { copies: [] } : this.state(next).next;
+    });
+    /** @type {number[]} the number of blocks in the textures of each group */
+    const blocks = groups.map(() => 0);
+    const draws = this.expand(steps, sizes, places, (place, block) => {
+      const { group } = textures[place];
+      blocks[group] = Math.max(blocks[group], block + 1);
+    });
     /** @type {Texture[]} */
     const owned = [];
-    const places = textures.map(() => ({ copies: /** @type {Texture[]} */ ([]) }));
-    /** @type {number[]} the last block of each texture that has blocks */
-    const blocks = [];
     textures.forEach((/** @type {any} */ texture, /** @type {number} */ i) => {
-      if ('weight' in texture) places[i] = this.weights[texture.weight];
-      if ('read' in texture) places[i] = this.state(texture.read).read;
-      if ('next' in texture) places[i] = this.state(texture.next).next;
-    });
-    const draws = this.expand(steps, sizes, places, blocks);
-    textures.forEach((/** @type {any} */ texture, /** @type {number} */ i) => {
-      if (!texture.sizes) return;
-      const made = this.allocate(texture, texture.sizes.map((/** @type {Dim} */ d) => size(d, sizes)), blocks[i]);
-      places[i].copies.push(...made);
-      owned.push(...made);
+      const { group } = texture;
+      if (group === undefined) return;
+      const most = Math.max(...groups[group].map((/** @type {Dim} */ d) => size(d, sizes)));
+      places[i].copies = this.allocate(texture, Math.ceil(most / 4), blocks[group]);
+      owned.push(...places[i].copies);
     });
     this.check();
     return { entry, draws, places, owned, sizes };
   }
 
   /**
-   * The textures of a slot: as large as what it holds at any time.
+   * The textures of a tensor, or of several by turns.
    * @param {{ ints: boolean, copies: number, line: boolean }} texture
-   * @param {number[]} elements
-   * @param {number} [last] its last block
+   * @param {number} texels
+   * @param {number} blocks
    */
-  allocate({ ints, copies, line }, elements, last = -1) {
-    const most = Math.max(...elements);
-    if (!most) return [this.nothing];
-    if (line) return [this.lines(ints, most)];
-    return Array.from({ length: copies }, () => {
-      if (last < 0) return this.band(ints, most);
-      const texels = Math.ceil(most / 4);
-      const columns = Math.floor(SIDE / bandSize(texels).width);
-      const { width, height, y } = blockPlace(last, texels);
-      return this.texture(ints, width * Math.min(columns, last + 1), y + height);
-    });
+  allocate({ ints, copies, line }, texels, blocks) {
+    if (!texels) return [this.nothing];
+    if (line) return [this.lines(ints, texels)];
+    let { width, height } = bandSize(texels);
+    if (blocks) {
+      const columns = Math.min(Math.floor(SIDE / width), blocks);
+      width *= columns;
+      height *= Math.ceil(blocks / columns);
+    }
+    return Array.from({ length: copies }, () => this.texture(ints, width, height));
   }
 
   /**
@@ -376,17 +384,17 @@ class WebglSession {
    * @param {any[]} steps
    * @param {Sizes} sizes
    * @param {Place[]} places
-   * @param {number[]} blocks
+   * @param {(place: number, block: number) => void} onBlock
    * @returns {Draw[]}
    */
-  expand(steps, sizes, places, blocks) {
+  expand(steps, sizes, places, onBlock) {
     return steps.flatMap((step) => {
       if (step.loop) {
         /** @type {Draw[]} */
         const draws = [];
         const end = size(step.count, sizes);
         for (sizes[step.loop] = 0; sizes[step.loop] < end; sizes[step.loop]++) {
-          draws.push(...this.expand(step.steps, sizes, places, blocks));
+          draws.push(...this.expand(step.steps, sizes, places, onBlock));
         }
         return draws;
       }
@@ -397,7 +405,7 @@ class WebglSession {
       let block = -1;
       if (step.stacked) {
         block = size(step.writes[0][1], sizes) >> 1;
-        for (const [place] of step.writes) blocks[place] = Math.max(blocks[place] ?? 0, block);
+        for (const [place] of step.writes) onBlock(place, block);
       }
       const values = step.sizes.map((/** @type {Dim} */ d) => size(d, sizes));
       const [reads, writes] = [step.reads.map(use), step.writes.map(use)];
@@ -407,7 +415,7 @@ class WebglSession {
 
   /** @param {any} plan */
   release({ owned }) {
-    for (const texture of owned) if (texture !== this.nothing) this.free(texture);
+    for (const texture of owned) this.free(texture);
   }
 
   // -- runs ------------------------------------------------------------------------------------
@@ -503,10 +511,11 @@ class WebglSession {
     if (elements !== state.elements) {
       for (const place of [state.read, state.next]) {
         place.copies.forEach((texture) => this.free(texture));
-        place.copies = [this.band(ints, elements)];
+        place.copies = this.allocate({ ints, copies: 1, line: false }, Math.ceil(elements / 4), 0);
       }
       state.elements = elements;
     }
+    if (!elements) return;
     const [texture] = state.read.copies;
     const { width, height } = texture;
     const pixels = new Int32Array(4 * width * height);
@@ -514,7 +523,8 @@ class WebglSession {
       const from = new Int32Array(data.buffer, data.byteOffset, data.length);
       from.forEach((value, e) => {
         const t = e >> 2;
-        pixels[4 * (((t & 1) | ((t >> 13) << 1)) * width + ((t >> 1) & (SIDE - 1))) + (e & 3)] = value;
+        pixels[4 * (((t & 1) | ((t >> 13) << 1)) * width + ((t >> 1) & (SIDE - 1))) + (e & 3)] =
+          value;
       });
     }
     this.uploadRows(texture, 0, height, pixels);

@@ -274,7 +274,8 @@ class WebgpuSession {
   fitState(k, bytes) {
     const old = this.states[k];
     if (old?.bytes === bytes) return old;
-    for (const buffer of old?.buffers ?? []) buffer.destroy();
+    // What is being encoded may still copy from the old ones.
+    queueMicrotask(() => old?.buffers.forEach((buffer) => buffer.destroy()));
     const buffers = [0, 1].map(() =>
       this.device.createBuffer({
         size: roundUp(Math.max(bytes, 4), 16),

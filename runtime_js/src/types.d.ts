@@ -92,6 +92,8 @@ export interface Model {
   /** The first is `main`, or what `load` gives. */
   entries: EntryType[];
   states: StateType[];
+  /** The class `States` of states.js, if there are any. */
+  States?: any;
   /** In order: joined, they are the address space in which the sections' weight offsets count. */
   weights: BundleFile[];
   /** The backends of this bundle in the order in which they are tried by default. */
@@ -225,6 +227,8 @@ export interface LoadOptions {
   fetch?: (url: string | URL, init: RequestInit) => Promise<Response>;
   /** Whether a GPU backend may run on a software adapter. */
   allowSoftware?: boolean;
+  /** Which of a backend's forms to run (`simd`, `relaxed`), for tests; the best if absent. */
+  variant?: string;
 }
 
 /** Numbers, nested or flat: nested ones give the shape. */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,14 @@ from webconv.ir.op import Array
 from webconv import runtime_js
 from webconv.verify.browser import Browser, Page
 
-Compile = Callable[[Program, Sequence[Entry], Weights], Compiled]
+Compile = Callable[[Program, Mapping[str, Entry], Weights], Compiled]
 
 OPEN = """async (sessionUrl, moduleUrl, weights, options) => {
+  globalThis.opened?.session.dispose();
+  if (options.share) {
+    const adapter = await navigator.gpu.requestAdapter();
+    options.device = globalThis.device ??= await adapter.requestDevice();
+  }
   const [{ createSession }, { model, section }] = [await import(sessionUrl), await import(moduleUrl)];
   const session = await createSession({
     model, section, options: { allowSoftware: true, ...options },
@@ -133,7 +138,7 @@ class Workbench:
         """Compiles a program and starts a session for it."""
         lowered = {name: lower(program, name) for name in program.entries}
         weights = gather_weights(lowered.values())
-        compiled = self.compile(program, list(lowered.values()), weights)
+        compiled = self.compile(program, lowered, weights)
         name = f"m{next(self._count)}.js"
         text = (
             f"export const model = {js_literal(describe(program))};\n"

@@ -234,7 +234,7 @@ def size_value(size: Dim) -> Value:
     """A size as an i32 without axes, known when converting or only when running."""
     if isinstance(size, int):
         return graph.constant(np.int32(size))
-    return ops.ReduceMax((0,))(ops.Iota(size + 1)())  # type: ignore[no-any-return]
+    return ops.ReduceMax((0,))(ops.Iota(size + 1)())
 
 
 def folded(x: Value) -> Value:

@@ -82,9 +82,7 @@ def _positional(
     return args, kwargs
 
 
-def _fill_masks(
-    known: Any, names: list[str], args: list[Any], kwargs: dict[str, Any]
-) -> None:
+def _fill_masks(known: Any, names: list[str], args: list[Any], kwargs: dict[str, Any]) -> None:
     """Masks that travel with the tensors, for the mask parameters that were not given."""
     for name, argument in zip(names, args, strict=False):
         key = f"{name}_mask"

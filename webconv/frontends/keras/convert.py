@@ -7,73 +7,94 @@ from pathlib import Path
 from typing import Any
 
 from webconv.frontends.keras import weights
-from webconv.frontends.keras.errors import Problems, shown
-from webconv.frontends.keras.dialects import RULES as OLD_RULES
-from webconv.frontends.keras.layers import RULES
-from webconv.frontends.keras.parse import POLICIES, Parser
+from webconv.frontends.keras.dialects import RULES as OLDER
+from webconv.frontends.keras.errors import Problems
+from webconv.frontends.keras.inputs import InputSpec, equal_symbols, input_specs, make_inputs
+from webconv.frontends.keras.layers import RULES as LAYERS
+from webconv.frontends.keras.operations import RULES as OPERATIONS
+from webconv.frontends.keras.parse import Parser
+from webconv.frontends.keras.plugins import load_plugins
 from webconv.frontends.keras.reader import SavedModel
 from webconv.frontends.keras.trace import Tracer
-from webconv.frontends.keras.tree import Layer, Model, Tensor, flatten
-from webconv.ir import dims, dtypes, graph
+from webconv.frontends.keras.tree import Layer, Model, Ref, Tensor, flatten, map_leaves
 from webconv.ir.dims import Dim
-from webconv.ir.errors import ModelFormatError, ShapeError
+from webconv.ir.errors import ModelFormatError
 from webconv.ir.graph import Graph, Program, Value
-from webconv.ir.op import TensorType
+
+RULES = {**OLDER, **LAYERS, **OPERATIONS}
 
 
 def convert(
     saved: SavedModel, shapes: Mapping[str, tuple[Dim, ...]], plugins: Sequence[Path]
 ) -> Program:
-    """The program of a saved model."""
+    """The program of a saved model.
+
+    It is traced again if the first time shows that sizes which had symbols of their own must be
+    equal: then they share one.
+    """
     problems = Problems()
-    parser = Parser(saved.dialect, {**OLD_RULES, **RULES}, problems)
+    parser = Parser(saved.dialect, RULES, load_plugins(plugins), problems)
     model = parser.node(saved.config)
     if isinstance(model, Layer):
         raise ModelFormatError(f"a model is needed, but the file describes {model.label}")
     problems.raise_all()
     weights.load(model, saved.weights)
+    specs = input_specs(model)
+    merged: dict[str, str] = {}
+    while True:
+        program = _trace(model, specs, shapes, merged, problems)
+        more = equal_symbols(program.main.guards, program.main.symbols)
+        if not more:
+            return program
+        merged = {k: more.get(v, v) for k, v in merged.items()} | more
+
+
+def _trace(
+    model: Model,
+    specs: Sequence[InputSpec],
+    shapes: Mapping[str, tuple[Dim, ...]],
+    merged: Mapping[str, str],
+    problems: Problems,
+) -> Program:
     tracer = Tracer(problems)
-    inputs = _inputs(model, shapes)
+    inputs = make_inputs(specs, shapes, merged)
     outputs = tracer.model(model, [Tensor(v) for v in inputs.values()])
     problems.raise_all()
-    named = _named_outputs(model, outputs)
-    states = list(tracer.states.values())
-    return Program({"main": Graph(inputs, named, tracer.reads, tracer.writes)}, tuple(states))
-
-
-def _inputs(model: Model, shapes: Mapping[str, tuple[Dim, ...]]) -> dict[str, Value]:
-    out = {}
-    for ref in flatten(model.inputs):
-        layer = model.layers[ref.layer]
-        assert isinstance(layer, Layer)
-        config: dict[str, Any] = layer.raw
-        shape = shapes.get(ref.layer) or _shape(config.get("batch_shape", config.get("batch_input_shape")))
-        dtype = POLICIES.get(str(config.get("dtype"))) or dtypes.DTYPES.get(
-            {"int32": "i32", "int64": "i64", "bool": "bool", "uint8": "u8"}.get(str(config.get("dtype")), "f32")
-        )
-        assert dtype
-        out[ref.layer] = graph.input(ref.layer, TensorType(dtype, shape))
-    return out
-
-
-def _shape(value: Any) -> tuple[Dim, ...]:
-    if not isinstance(value, list):
-        raise ShapeError(f"no input shape {shown(value)}")
-    names = ["batch", "time", "height", "width"]
-    return tuple(dims.symbol(names[k]) if d is None else int(d) for k, d in enumerate(value))
+    graph = Graph(inputs, _named_outputs(model, outputs), tracer.reads, tracer.writes)
+    return Program({"main": graph}, tuple(tracer.states.values()), model.name)
 
 
 def _named_outputs(model: Model, outputs: Any) -> dict[str, Value]:
-    refs = flatten(model.outputs)
-    tensors = flatten(outputs)
+    """Outputs by name: of their layer, as Keras has it, or the key where the model has a dict.
+
+    Further outputs of one layer are called `lstm_1`, `lstm_2`, ... after it.
+    """
+    named: list[tuple[str, Tensor]] = []
+    for base, tensors in _by_name(model, outputs):
+        named += [(base, t) for t in flatten(tensors)]
+    if not named:
+        raise ModelFormatError(f"{model.label}: there are no outputs")
+    bases = {base for base, _ in named}
     out: dict[str, Value] = {}
-    for k, t in enumerate(tensors):
-        base = refs[k].layer if k < len(refs) else refs[0].layer
-        if model.is_sequential and not model.has_input_layer:
-            base = "output"
-        name, n = base, 0
-        while name in out:
-            n += 1
-            name = f"{base}_{n}"
-        out[name] = t.value
+    for base, tensor in named:
+        name, count = base, 0
+        while name in out or (count and name in bases):
+            count += 1
+            name = f"{base}_{count}"
+        out[name] = tensor.value
     return out
+
+
+def _by_name(model: Model, outputs: Any) -> list[tuple[str, Any]]:
+    if model.is_sequential and not model.has_input_layer:
+        return [("output", outputs)]
+    if isinstance(model.outputs, dict):
+        return [(k, outputs[k]) for k in sorted(model.outputs)]
+    flat = flatten(map_leaves(_layer_of, model.outputs))
+    if len(flat) == 1:
+        return [(flat[0], outputs)]
+    return list(zip(flat, flatten(outputs), strict=True))
+
+
+def _layer_of(leaf: Any) -> str:
+    return leaf.layer if isinstance(leaf, Ref) else "output"

@@ -10,17 +10,21 @@ import numpy as np
 from webconv.frontends.keras import dialects
 from webconv.frontends.keras.dialects import structure
 from webconv.frontends.keras.errors import Problems, label, shown
+from webconv.frontends.keras.layers.activations import Activation
 from webconv.frontends.keras.reader import Dialect
-from webconv.frontends.keras.schema import config_names, keywords
+from webconv.frontends.keras.schema import config_names, keywords, words
 from webconv.frontends.keras.tree import Call, Layer, Model, Ref, Rule, flatten, map_leaves, refs
 from webconv.ir import dtypes
 from webconv.ir.dtypes import DType
-from webconv.ir.errors import ModelFormatError
+from webconv.ir.errors import ModelFormatError, UnsupportedError
 
 # Arguments of every layer that say nothing about what it computes.
 IGNORED = frozenset(
-    "name trainable dtype autocast batch_input_shape batch_shape input_shape input_dtype sparse"
-    " ragged optional activity_regularizer build_input_shape quantization_config".split()
+    words(
+        "name trainable dtype autocast batch_input_shape batch_shape input_shape "
+        "input_dtype sparse ragged optional activity_regularizer build_input_shape "
+        "quantization_config"
+    )
 )
 IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # A layer's compute dtype by the name of its dtype policy.
@@ -32,14 +36,20 @@ POLICIES: Mapping[str, DType] = {
     "bfloat16": dtypes.f32,  # wider than what was asked for
     "mixed_bfloat16": dtypes.f32,
 }
-MODEL_CLASSES = frozenset(("Sequential", "Functional", "Model", "Graph"))
 
 
 class Parser:
     """Reads configs; what has no rule goes to `problems`."""
 
-    def __init__(self, dialect: Dialect, rules: Mapping[str, Rule], problems: Problems) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        rules: Mapping[str, Rule],
+        plugins: Mapping[str, Rule],
+        problems: Problems,
+    ) -> None:
         self.dialect, self.rules, self.problems = dialect, rules, problems
+        self.plugins = plugins
         self.shared: dict[int, Layer | Model] = {}
 
     def node(self, json: object) -> Layer | Model:
@@ -62,7 +72,7 @@ class Parser:
 
     def model(self, class_name: str, config: object) -> Model:
         """A Sequential or functional model."""
-        if class_name == "Sequential" and not (isinstance(config, dict) and "input_layers" in config):
+        if not _looks_like_model(config):
             return self._sequential(config)
         return self._functional(class_name, _object(config, "the config of a model"))
 
@@ -95,11 +105,11 @@ class Parser:
         inputs: list[Ref] = []
         outputs: list[Ref] = []
         for entry in merge["config"]["layers"]:
-            key = self._add(model, entry)
+            key = self._add(model, entry, f"branch_{len(outputs) + 1}")
             branch = model.layers[key]
             if not isinstance(branch, Model):
                 raise ModelFormatError(f"{model.label}: {branch.label} must be a model")
-            own = []
+            own: list[Ref] = []
             for ref in flatten(branch.inputs):
                 inner = branch.layers[ref.layer]
                 assert isinstance(inner, Layer)
@@ -125,7 +135,8 @@ class Parser:
         if name is None:
             name = node.name
         if not isinstance(name, str):
-            raise ModelFormatError(f"{model.label}: a layer's name must be a text, not {shown(name)}")
+            rule = f"a layer's name must be a text, not {shown(name)}"
+            raise ModelFormatError(f"{model.label}: {rule}")
         if name in model.layers:
             raise ModelFormatError(f"{model.label}: two layers have the name {shown(name)}")
         model.layers[name] = node
@@ -151,7 +162,7 @@ class Parser:
             config = {} if config is None else {"value": config}
         name = config.get("name", entry.get("name"))
         name = name if isinstance(name, str) else class_name.lower()
-        is_operation = dialects.is_operation(class_name, config, entry)
+        is_operation = self.dialect.major == 3 and dialects.is_operation(class_name, config, entry)
         policy = config.get("dtype")
         trainable = config.get("trainable") is not False
         key, config = dialects.canonical(class_name, config, self.dialect)
@@ -166,36 +177,53 @@ class Parser:
         given = {
             k: v
             for k, v in config.items()
-            if k in wanted or not (k in ignores or k.endswith(IGNORED_ENDINGS))
+            if k in wanted or not (v is None or {k, "*"} & ignores or k.endswith(IGNORED_ENDINGS))
         }
         dtype = self._dtype(where, policy)
         layer = Layer(name, class_name, given, rule, self.dialect, dtype, trainable)
         layer.autocast = not is_operation
         layer.raw = config
-        children = rule.children(config) if rule.children else {}
-        for attribute, child in children.items():
-            found = self.node(child)
-            if isinstance(found, Model):
-                found = model_as_layer(found, self.dialect)
-            layer.children[attribute] = found
+        layer.plugins = self.plugins
+        self._children(layer, rule.children(config) if rule.children else {})
         layer.config, problems = keywords(where, rule.function, given)
+        problems += self._unknown_activations(layer)
         for problem in problems:
             self.problems.add(problem)
         if problems:
             layer.rule = Rule(_nothing)
         return layer
 
-    def _rule(self, class_name: str, name: str, is_operation: bool) -> Rule | None:
-        by_name = self.rules.get(f"name:{name}")
-        if by_name or not is_operation:
-            return by_name or self.rules.get(class_name)
-        return self.rules.get(f"op:{class_name}")
+    def _children(self, layer: Layer, children: Mapping[str, Any]) -> None:
+        for attribute, child in children.items():
+            if child is None:
+                raise ModelFormatError(f"{layer.label}: the config has no {attribute}")
+            found = self.node(child)
+            if isinstance(found, Model):
+                found = model_as_layer(found, self.dialect)
+            layer.children[attribute] = found
+
+    def _unknown_activations(self, layer: Layer) -> list[str]:
+        found = []
+        for key, value in layer.config.items():
+            if isinstance(value, Activation) and not layer.plugin_function(value.name):
+                try:
+                    value.known_name(self.dialect)
+                except UnsupportedError as e:
+                    found.append(f"{layer.label}: {key}: {e}")
+        return found
+
+    def _rule(self, key: str, name: str, is_operation: bool) -> Rule | None:
+        for known in (name, key, key.rpartition(">")[2]):
+            if known in self.plugins:
+                return self.plugins[known]
+        return self.rules.get(f"op:{key}" if is_operation else key)
 
     def _dtype(self, where: str, policy: object) -> DType:
         if isinstance(policy, dict):
             inner = policy.get("config")
             policy = inner.get("name") if isinstance(inner, dict) else policy
-        if isinstance(policy, str) and policy.split("_from_")[0] in ("int8", "int4", "float8", "gptq"):
+        quantised = isinstance(policy, str) and "_from_" in policy
+        if quantised:
             self.problems.add(f"{where}: weights quantised by Keras ({policy}) are not supported")
         found = POLICIES.get(policy) if isinstance(policy, str) else None
         return found or dtypes.f32
@@ -227,7 +255,7 @@ def _advice(class_name: str, name: str) -> str:
         f"{reason}; say what it computes in a file for --plugin:\n"
         "      from webconv.ir import ops\n"
         f"      def {function}(layer, x, **config): return ops.Identity()(x)\n"
-        f"      LAYERS = {{{ascii(key)}: {function}}}"
+        f"      LAYERS = {{{key!a}: {function}}}"
     )
 
 
@@ -366,4 +394,3 @@ def _renumber(model: Model) -> None:
             for call in calls:
                 call.args = map_leaves(earlier, call.args)
                 call.kwargs = map_leaves(earlier, call.kwargs)
-

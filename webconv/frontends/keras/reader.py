@@ -125,7 +125,19 @@ def _read_h5(file: h5py.File) -> SavedModel:
 def _h5_dialect(file: h5py.File, weights: h5py.Group) -> Dialect:
     version = hdf5.text(file, "keras_version") or hdf5.text(weights, "keras_version") or "1"
     backend = hdf5.text(file, "backend") or hdf5.text(weights, "backend") or ""
+    if not backend and version.startswith("1"):
+        backend = _keras1_backend(weights)
     return dialect(version, backend)
+
+
+def _keras1_backend(weights: h5py.Group) -> str:
+    """Keras 1 does not write its backend, but TensorFlow's variables have names like `W:0`."""
+    for name in hdf5.texts(weights, "layer_names") or []:
+        found = hdf5.group(weights, name)
+        names = hdf5.texts(found, "weight_names") if found is not None else None
+        if names:
+            return "tensorflow" if names[0].endswith(":0") else "theano"
+    return "theano"
 
 
 def _read_json(path: Path) -> SavedModel:

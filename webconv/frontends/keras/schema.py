@@ -37,6 +37,11 @@ Positive = Annotated[int, Least(1)]
 Natural = Annotated[int, Least(0)]
 
 
+def words(text: str) -> list[str]:
+    """The words of a text: how tables of bare names are written."""
+    return text.split()
+
+
 class Config:
     """Base of annotations that know how to read themselves from JSON."""
 

@@ -157,10 +157,10 @@ def _pick(model: Model, leaf: Any, done: dict[Key, Any]) -> Any:
     if not isinstance(leaf, Ref):
         return leaf
     outputs = done.get(Key(leaf.layer, leaf.call))
-    if outputs is None or leaf.index is None:
+    if outputs is None or leaf.output is None:
         return outputs
     found = [outputs] if isinstance(outputs, Tensor) else flatten(outputs)
-    if not 0 <= leaf.index < len(found):
-        rule = f"layer {shown(leaf.layer)} has {len(found)} outputs, so there is no {leaf.index}"
+    if not 0 <= leaf.output < len(found):
+        rule = f"layer {shown(leaf.layer)} has {len(found)} outputs, so there is no {leaf.output}"
         raise ModelFormatError(f"{model.label}: {rule}")
-    return found[leaf.index]
+    return found[leaf.output]

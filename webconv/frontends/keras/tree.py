@@ -20,6 +20,9 @@ from webconv.ir.errors import ModelFormatError, ShapeError
 from webconv.ir.graph import Value
 from webconv.ir.op import Array
 
+# The `weights` of a plugin's function that names none: it gets all arrays there are.
+ALL_WEIGHTS = "*"
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -49,11 +52,11 @@ class Tensor(NamedTuple):
 
 
 class Ref(NamedTuple):
-    """Output `index` of call `call` of a layer; all outputs if `index` is None."""
+    """Output `output` of call `call` of a layer; all outputs if that is None."""
 
     layer: str
     call: int
-    index: int | None
+    output: int | None
 
 
 @dataclass(eq=False)
@@ -72,7 +75,7 @@ class Layer:
     raw: Mapping[str, Any] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
     constants: dict[str, Value] = field(default_factory=dict)
-    plugins: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    plugins: Mapping[str, Rule] = field(default_factory=dict)
     tracer: Any = None
 
     @property
@@ -96,8 +99,14 @@ class Layer:
         return ShapeError(f"{self.label}: weight {name} must have {wanted}, but it has {found}")
 
     def plugin_function(self, name: str) -> Callable[..., Any] | None:
-        """What a plugin registered as `name`, if anything."""
-        return self.plugins.get(name)
+        """What a plugin has for `name`, if anything."""
+        found = self.plugins.get(name)
+        return found.function if found else None
+
+    @property
+    def weights(self) -> list[Array]:
+        """All arrays, in the file's order."""
+        return list(self.arrays.values())
 
     def cast(self, array: Array) -> Array:
         """`array` in the layer's compute dtype if it is of floats."""
@@ -152,8 +161,8 @@ class Model:
         if calls is None:
             raise ModelFormatError(f"{self.label}: there is no layer {shown(ref.layer)}")
         if not 0 <= ref.call < len(calls):
-            rule = f"layer {shown(ref.layer)} has {len(calls)} calls, so there is no call {ref.call}"
-            raise ModelFormatError(f"{self.label}: {rule}")
+            rule = f"layer {shown(ref.layer)} has {len(calls)} calls"
+            raise ModelFormatError(f"{self.label}: {rule}, so there is no call {ref.call}")
         return calls[ref.call]
 
 

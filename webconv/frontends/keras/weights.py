@@ -16,8 +16,11 @@ import h5py
 from webconv.frontends.keras import hdf5
 from webconv.frontends.keras.errors import shown
 from webconv.frontends.keras.schema import parameters
-from webconv.frontends.keras.tree import Layer, Model
+from webconv.frontends.keras.tree import ALL_WEIGHTS, Layer, Model
 from webconv.ir.errors import ModelFormatError
+from webconv.ir.op import Array
+
+MAX_DEPTH = 32
 
 
 class Slot(NamedTuple):
@@ -32,6 +35,8 @@ def own_slots(layer: Layer) -> list[Slot]:
     """The layer's own weights in Keras's order of creation."""
     spec = layer.rule.weights
     words = spec(layer.config) if callable(spec) else spec
+    if words == ALL_WEIGHTS:
+        return [Slot(layer, name, layer.trainable) for name in layer.arrays]
     slots = []
     for word in words.split():
         name, _, condition = word.partition("?")
@@ -69,7 +74,7 @@ def load(model: Model, file: h5py.Group | None) -> None:
     Raises ModelFormatError if arrays are missing, or their number is not what the layers need.
     """
     needed = list(slots(model))
-    if needed:
+    if needed or (file is not None and any(_takes_all(n) for n in model.layers.values())):
         _fill(model, file, needed)
     for layer in dict.fromkeys(slot.layer for slot in needed):
         if layer.rule.repack:
@@ -92,10 +97,16 @@ def _fill(model: Model, file: h5py.Group | None, needed: Sequence[Slot]) -> None
 # The old layout -----------------------------------------------------------------------------
 
 
+def _takes_all(node: Layer | Model) -> bool:
+    """True for a layer of a plugin that wants whatever arrays there are."""
+    return isinstance(node, Layer) and node.rule.weights == ALL_WEIGHTS
+
+
 def _load_groups(model: Model, file: h5py.Group, names: Sequence[str]) -> None:
+    custom = {n.name for n in _flattened(model) if _takes_all(n)} & set(names)
     major = 1 if (hdf5.text(file, "keras_version") or "1").startswith("1") else 2
-    layers = [n for n in _flattened(model) if any(True for _ in slots(n))]
-    groups = {}
+    layers = [n for n in _flattened(model) if any(True for _ in slots(n)) or n.name in custom]
+    groups: dict[str, tuple[h5py.Group, list[str]]] = {}
     for name in names:
         found = hdf5.group(file, name)
         if found is None:
@@ -126,6 +137,9 @@ def _flattened(model: Model) -> Iterator[Layer | Model]:
 def _fill_in_order(
     node: Layer | Model, group: h5py.Group, names: Sequence[str], major: int
 ) -> None:
+    if isinstance(node, Layer) and _takes_all(node):
+        node.arrays |= {str(k): hdf5.array(group, name) for k, name in enumerate(names)}
+        return
     wanted = list(slots(node))
     if major > 1:
         wanted = [s for s in wanted if s.trainable] + [s for s in wanted if not s.trainable]
@@ -183,9 +197,10 @@ def _load_list(
         _load_node(node, found, f"{path}/{snake_names(node.class_name)[0]}", done)
 
 
-def _load_node(
-    node: Layer | Model, group: h5py.Group | None, path: str, done: set[int]
-) -> None:
+def _load_node(node: Layer | Model, group: h5py.Group | None, path: str, done: set[int]) -> None:
+    if isinstance(node, Layer) and _takes_all(node):
+        node.arrays |= _everything(group) if group is not None else {}
+        return
     if id(node) in done or not any(True for _ in slots(node)):
         return
     done.add(id(node))
@@ -208,6 +223,19 @@ def _load_node(
             _load_node(child, found, f"{path}/{attribute}", done)
     for container, members in lists.items():
         _load_list(members, group, container, f"{path}/{container}", done)
+
+
+def _everything(group: h5py.Group, path: str = "") -> dict[str, Array]:
+    """All arrays of a layer by name: `0`, `1` for its own, `attribute/0` for those inside."""
+    found: dict[str, Array] = {}
+    own = hdf5.group(group, "vars")
+    for name in hdf5.children(own) if own is not None else []:
+        found[f"{path}{name}"] = hdf5.array(own, name)
+    for child in hdf5.children(group):
+        inner = hdf5.group(group, child)
+        if child != "vars" and inner is not None and path.count("/") < MAX_DEPTH:
+            found |= _everything(inner, f"{path}{child}/")
+    return found
 
 
 def _fill_vars(layer: Layer, group: h5py.Group, path: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from webconv.frontends.keras.layers import RULES as LAYERS
 from webconv.frontends.keras.layers.retired import RULES as RETIRED
+from webconv.frontends.keras.schema import words
 from webconv.frontends.keras.tree import Layer, Rule
 from webconv.ir.op import Array
 
@@ -17,9 +18,12 @@ Config = dict[str, Any]
 
 # Arguments that mean nothing at inference.
 DROPPED = frozenset(
-    "init inner_init forget_bias_init gamma_init beta_init alpha_init W_learning_rate_multiplier"
-    " b_learning_rate_multiplier dropout_W dropout_U weights W_regularizer U_regularizer"
-    " b_regularizer W_constraint b_constraint t_left_init a_left_init t_right_init a_right_init".split()
+    words(
+        "init inner_init forget_bias_init gamma_init beta_init alpha_init "
+        "W_learning_rate_multiplier b_learning_rate_multiplier dropout_W dropout_U "
+        "weights W_regularizer U_regularizer b_regularizer W_constraint b_constraint "
+        "t_left_init a_left_init t_right_init a_right_init"
+    )
 )
 ARGUMENTS = {
     "bias": "use_bias",
@@ -61,7 +65,7 @@ MERGES = {
     "cos": "MergeCosine",
 }
 # Classes whose `output_dim` is what Keras 3 calls `units`.
-UNITS = frozenset("Dense TimeDistributedDense LSTM GRU SimpleRNN MaxoutDense".split())
+UNITS = frozenset(["Dense", "TimeDistributedDense", "LSTM", "GRU", "SimpleRNN", "MaxoutDense"])
 
 
 def canonical(name: str, config: Config) -> tuple[str, Config]:
@@ -69,6 +73,8 @@ def canonical(name: str, config: Config) -> tuple[str, Config]:
     if name == "Merge":
         return _merge(config)
     renamed = {ARGUMENTS.get(k, k): v for k, v in config.items() if k not in DROPPED}
+    if name == "Embedding":
+        renamed.pop("dropout", None)
     if name in UNITS and "output_dim" in renamed:
         renamed["units"] = renamed.pop("output_dim")
     if name in UNITS or name in CLASSES or name.startswith(("Conv", "Locally")):
@@ -86,7 +92,7 @@ def canonical(name: str, config: Config) -> tuple[str, Config]:
 
 def _merge(config: Config) -> tuple[str, Config]:
     mode = config.get("mode")
-    kept = {k: config[k] for k in ("name", "trainable", "layers") if k in config}
+    kept: Config = {k: config[k] for k in ("name", "trainable") if k in config}
     if config.get("mode_type", "raw") != "raw" or mode not in MERGES:
         return "Lambda", kept
     if mode == "concat":

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from webconv.frontends.keras.reader import Dialect
+from webconv.frontends.keras.schema import words
 
 Config = dict[str, Any]
 MADE_UP = "__made_up__"
 
 # Arguments of a recurrent layer that are not its cell's.
 RNN_ARGUMENTS = frozenset(
-    "return_sequences return_state go_backwards stateful unroll time_major zero_output_for_mask"
-    " input_dim input_length num_constants".split()
+    words(
+        "return_sequences return_state go_backwards stateful unroll time_major "
+        "zero_output_for_mask input_dim input_length num_constants"
+    )
 )
 CELLS = {"LSTM": "LSTMCell", "GRU": "GRUCell", "SimpleRNN": "SimpleRNNCell"}
 CELLS |= {f"ConvLSTM{rank}D": f"ConvLSTM{rank}DCell" for rank in (1, 2, 3)}
@@ -59,11 +62,16 @@ CANONICAL: Mapping[str, Callable[[str, Config, Dialect], Config]] = {
 
 
 def with_input_layer(entries: list[Any], build_shape: object) -> list[Any]:
-    """The layers of a Sequential; where the first is no InputLayer, with one made from its shape."""
+    """The layers of a Sequential, with an InputLayer made from the first one's shape if need be."""
     if not entries or _class_name(entries[0]) == "InputLayer":
         return entries
     shape, dtype = input_of(entries[0])
-    config = {"name": "input", "batch_shape": shape or build_shape, "dtype": dtype}
+    configs = [e["config"] for e in entries if isinstance(e, dict) and "config" in e]
+    taken = {str(c.get("name")) for c in configs if isinstance(c, dict)}
+    name = "input"
+    while name in taken:
+        name += "_"
+    config = {"name": name, "batch_shape": shape or build_shape, "dtype": dtype}
     return [{"class_name": "InputLayer", "config": config, MADE_UP: True}, *entries]
 
 

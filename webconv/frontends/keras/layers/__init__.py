@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from webconv.frontends.keras.layers import (
     activations,
     attention,
+    audio,
     cells,
     conv_lstm,
     convolution,
     core,
+    images,
     merging,
     normalization,
     pooling,
+    preprocessing,
     recurrent,
     reshaping,
     wrappers,
@@ -25,7 +28,7 @@ from webconv.frontends.keras.layers import (
 from webconv.frontends.keras.tree import Rule
 
 FAMILIES = (
-    *(activations, attention, cells, conv_lstm, convolution, core, merging),
-    *(normalization, pooling, recurrent, reshaping, wrappers),
+    *(activations, attention, audio, cells, conv_lstm, convolution, core, images, merging),
+    *(normalization, pooling, preprocessing, recurrent, reshaping, wrappers),
 )
 RULES: Mapping[str, Rule] = {k: v for family in FAMILIES for k, v in family.RULES.items()}

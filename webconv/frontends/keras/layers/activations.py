@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -208,7 +209,8 @@ class Activation(Config):
             return cls(class_name)
         kept = ("alpha", "negative_slope", "max_value", "threshold", "theta", "axis", "approximate")
         arguments = tuple((k, v) for k, v in config.items() if k in kept)
-        return cls(CLASSES.get(class_name, config.get("activation", class_name)), arguments)
+        named = config.get("activation", class_name)
+        return cls(CLASSES.get(class_name) or str(named), arguments)
 
     def known_name(self, dialect: Dialect) -> str:
         """The name in our tables; raises UnsupportedError if it is in none."""
@@ -224,7 +226,7 @@ class Activation(Config):
         """The one operator that it is, or None."""
         name = self.known_name(dialect)
         if name == "relu" and not self.arguments:
-            return ops.Relu()  # type: ignore[no-any-return]
+            return ops.Relu()
         return UNARY[name](**self._checked()) if name in UNARY else None
 
     def apply(self, layer: Layer, x: Value) -> Value:
@@ -232,10 +234,8 @@ class Activation(Config):
         plugin = layer.plugin_function(self.name)
         if plugin:
             return plugin(layer, x)
-        operator = self.operator(layer.dialect)
-        if operator is not None:
-            return x if operator == ops.Identity() else operator(x)  # type: ignore[no-any-return]
-        return COMPOSED[self.known_name(layer.dialect)](x, **self._checked())
+        name = self.known_name(layer.dialect)
+        return x if name == "linear" else by_name(name, x, self._checked())
 
     def _checked(self) -> dict[str, Any]:
         renamed = {"theta": "threshold"}
@@ -246,6 +246,16 @@ class Activation(Config):
                 raise ModelFormatError(f"activation {self.name}: {key} must be a number")
             out[renamed.get(key, key)] = value
         return out
+
+
+def by_name(name: str, x: Value, arguments: Mapping[str, Any]) -> Value:
+    """The activation that our tables call `name`, of x."""
+    function: Callable[..., Any] = COMPOSED.get(name) or UNARY[name]
+    takes = inspect.signature(function).parameters
+    if not arguments.keys() <= takes.keys():
+        wrong = ", ".join(sorted(arguments.keys() - takes.keys()))
+        raise ModelFormatError(f"activation {name} takes no {wrong}")
+    return function(x, **arguments) if name in COMPOSED else function(**arguments)(x)
 
 
 LINEAR = Activation("linear")

@@ -28,13 +28,13 @@ from webconv.ir.op import normalise_axis
 def causal_mask(t: Dim, s: Dim) -> Value:
     """bool [T, S], True where the key is not later than the query."""
     rows, columns = common.expand_dims(ops.Iota(t)(), 1), common.expand_dims(ops.Iota(s)(), 0)
-    return ops.GreaterOrEqual()(rows, columns)  # type: ignore[no-any-return]
+    return ops.GreaterOrEqual()(rows, columns)
 
 
 def _band_mask(t: Dim, s: Dim, width: int) -> Value:
     """bool [T, S], True where query and key are less than `width` apart."""
     rows, columns = common.expand_dims(ops.Iota(t)(), 1), common.expand_dims(ops.Iota(s)(), 0)
-    return ops.Less()(ops.Abs()(ops.Sub()(rows, columns)), graph.constant(np.int32(width)))  # type: ignore[no-any-return]
+    return ops.Less()(ops.Abs()(ops.Sub()(rows, columns)), graph.constant(np.int32(width)))
 
 
 def _all_of(masks: list[Value | None]) -> Value | None:
@@ -49,7 +49,7 @@ def _all_of(masks: list[Value | None]) -> Value | None:
 def _masked_softmax(scores: Value, mask: Value | None, zeros: bool) -> Value:
     """Softmax over keys; `zeros` makes what is masked exactly 0."""
     if mask is None:
-        return ops.Softmax(-1)(scores)  # type: ignore[no-any-return]
+        return ops.Softmax(-1)(scores)
     y = ops.Softmax(-1)(ops.Where()(mask, scores, scalar(lowest(scores), scores)))
     return ops.Where()(mask, y, scalar(0, y)) if zeros else y
 
@@ -104,7 +104,7 @@ def _three(xs: list[Value]) -> tuple[Value, Value, Value]:
 
 def _sums(query: Value, key: Value) -> Value:
     """query + key for every pair: [B, T, S, H]."""
-    return ops.Add()(common.expand_dims(query, -2), common.expand_dims(key, -3))  # type: ignore[no-any-return]
+    return ops.Add()(common.expand_dims(query, -2), common.expand_dims(key, -3))
 
 
 def _attend(
@@ -170,8 +170,9 @@ def multi_head_attention(
     q = _project(layer, "query_dense", query)
     k = _project(layer, "key_dense", value if key is None else key)
     v = _project(layer, "value_dense", value)
-    mask = _automatic_mask(query, value, axes, query_mask, value_mask, key_mask, use_causal_mask,
-                           sliding_window)
+    mask = _automatic_mask(
+        query, value, axes, query_mask, value_mask, key_mask, use_causal_mask, sliding_window
+    )
     mask = _all_of([mask, _flat_mask(attention_mask, len(axes))])
     zeros = dropout > 0 or return_attention_scores or rank != 3
     q = ops.Mul()(q, scalar(1 / math.sqrt(key_dim), q))
@@ -271,8 +272,9 @@ def grouped_query_attention(
     q = _project(layer, "query_dense", query)
     k = common.repeat(_project(layer, "key_dense", value if key is None else key), repeats, 2)
     v = common.repeat(_project(layer, "value_dense", value), repeats, 2)
-    mask = _automatic_mask(query, value, (1,), query_mask, value_mask, key_mask, use_causal_mask,
-                           sliding_window)
+    mask = _automatic_mask(
+        query, value, (1,), query_mask, value_mask, key_mask, use_causal_mask, sliding_window
+    )
     q = ops.Mul()(q, scalar(1 / math.sqrt(head_dim), q))
     zeros = dropout > 0 or return_attention_scores
     y, weights = _heads(q, k, v, (1,), _all_of([mask, attention_mask]), zeros)
@@ -314,8 +316,9 @@ RULES: Mapping[str, Rule] = {
     "Attention": Rule(attention, _attention_weights, "dropout seed"),
     "AdditiveAttention": Rule(additive_attention, "scale?use_scale", "dropout seed score_mode"),
     "MultiHeadAttention": Rule(multi_head_attention, "", MHA_IGNORES, children=_projections),
-    "GroupedQueryAttention": Rule(
-        grouped_query_attention, "", MHA_IGNORES, children=_projections
+    **dict.fromkeys(
+        ("GroupQueryAttention", "GroupedQueryAttention"),
+        Rule(grouped_query_attention, "", MHA_IGNORES, children=_projections),
     ),
     "__projection__": Rule(projection, "kernel bias?use_bias"),
 }

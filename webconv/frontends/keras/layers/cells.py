@@ -86,7 +86,7 @@ def _fused(
 def _product(layer: Layer, name: str, array: Array) -> Callable[[Value], Value]:
     """x -> x @ array, for weights [I, G, H]; the result is [B, G * H]."""
     flat = array.reshape(array.shape[0], -1)
-    return lambda x: ops.MatMul()(x, layer.constant(name, lambda: flat))  # type: ignore[no-any-return]
+    return lambda x: ops.MatMul()(x, layer.constant(name, lambda: flat))
 
 
 def _inputs(layer: Layer, w: Array, b: Array | None) -> Callable[[Value], Value]:
@@ -98,7 +98,7 @@ def _plus(layer: Layer, x: Value, name: str, array: Array | None) -> Value:
     """x + array, if there is one."""
     if array is None:
         return x
-    return ops.Add()(x, layer.constant(name, lambda: array.reshape(-1)))  # type: ignore[no-any-return]
+    return ops.Add()(x, layer.constant(name, lambda: array.reshape(-1)))
 
 
 def simple_rnn_cell(

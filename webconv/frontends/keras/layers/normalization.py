@@ -32,7 +32,9 @@ def _along(array: Array, axes: Sequence[int], rank: int) -> Array:
     return array.reshape(shape[first:])
 
 
-def _scaled(layer: Layer, x: Value, axes: Sequence[int], scale: Array | None, shift: Array | None) -> Value:
+def _scaled(
+    layer: Layer, x: Value, axes: Sequence[int], scale: Array | None, shift: Array | None
+) -> Value:
     """x * scale + shift along `axes`."""
     if scale is not None:
         made = _along(scale, axes, x.type.rank)
@@ -123,9 +125,7 @@ def group_normalization(
     return _scaled(layer, y, [axis], gamma, beta)
 
 
-def rms_normalization(
-    layer: Layer, x: Value, *, axis: Axes = -1, epsilon: float = 1e-6
-) -> Value:
+def rms_normalization(layer: Layer, x: Value, *, axis: Axes = -1, epsilon: float = 1e-6) -> Value:
     """x / sqrt(mean(x^2) + epsilon) * scale (Zhang 2019)."""
     axes = _sorted_axes(axis, x)
     y = ops.Normalize(tuple(axes), epsilon, center=False)(x)
@@ -168,13 +168,13 @@ def normalization(
     return ops.Add()(y, layer.constant("shift", lambda: layer.cast(shift)))
 
 
-def _statistic(
-    layer: Layer, given: object, name: str, x: Value, kept: Sequence[int]
-) -> Array:
+def _statistic(layer: Layer, given: object, name: str, x: Value, kept: Sequence[int]) -> Array:
     """A mean or variance that broadcasts against x: from the config, or as adapted."""
     if given is None:
-        return _along(layer.arrays[name].astype(np.float64), kept, x.type.rank) if kept else (
-            layer.arrays[name].astype(np.float64)
+        return (
+            _along(layer.arrays[name].astype(np.float64), kept, x.type.rank)
+            if kept
+            else (layer.arrays[name].astype(np.float64))
         )
     try:
         array = np.asarray(given, np.float64)
@@ -199,7 +199,9 @@ def _layer_norm(config: Mapping[str, object]) -> str:
     return "gamma?scale beta?center"
 
 
-BATCH_IGNORES = "momentum synchronized virtual_batch_size fused renorm renorm_clipping renorm_momentum"
+BATCH_IGNORES = (
+    "momentum synchronized virtual_batch_size fused renorm renorm_clipping renorm_momentum"
+)
 BATCH_WEIGHTS = "gamma?scale beta?center ~moving_mean ~moving_variance"
 Least = Positive
 

@@ -57,7 +57,7 @@ def _global(op: type[Any], rank: int) -> Callable[..., Value]:
         if x.type.rank != rank + 2:
             raise ShapeError(f"the input must have {rank + 2} axes, but it is {x.type}")
         first = 2 if data_format == "channels_first" else 1
-        return op(tuple(range(first, first + rank)), keepdims)(x)  # type: ignore[no-any-return]
+        return op(tuple(range(first, first + rank)), keepdims)(x)
 
     return global_pool
 
@@ -126,7 +126,7 @@ def _windows(op: type[Any], x: Value, axis: int, length: int) -> Value:
     rank = x.type.rank - 2
     size = tuple(length if a == axis else 1 for a in range(1, rank + 1))
     ones = (1,) * rank
-    return op(ones, ones, ((0, 0),) * rank, size)(x)  # type: ignore[no-any-return]
+    return op(ones, ones, ((0, 0),) * rank, size)(x)
 
 
 def _rules() -> dict[str, Rule]:

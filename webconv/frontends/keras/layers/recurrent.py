@@ -136,10 +136,7 @@ def _masked_outputs(
 def cells_of(layer: Layer) -> list[tuple[Layer, Cell]]:
     """The cells that a recurrent layer runs, the one nearest to the input first."""
     cell = layer.children["cell"]
-    if cell.class_name == "StackedRNNCells":
-        parts = list(cell.children.values())
-    else:
-        parts = [cell]
+    parts = list(cell.children.values()) if cell.class_name == "StackedRNNCells" else [cell]
     found = []
     for part in parts:
         part.tracer = layer.tracer
@@ -252,7 +249,11 @@ def bidirectional(
     for part in parts:
         part.tracer = layer.tracer
     steps = x if time_major else common.swap_axes(x, 0, 1)
-    zero = sequences if layer.dialect.bidirectional_zeros else config.get("zero_output_for_mask", False)
+    zero = (
+        sequences
+        if layer.dialect.bidirectional_zeros
+        else config.get("zero_output_for_mask", False)
+    )
     masking = Masking(_time_mask(mask, time_major), zero, layer.dialect.holds_initial)
     halves = _halves(initial_state)
     runs = []
@@ -292,7 +293,7 @@ def _run_both(
         return result, [list(s) for s in result.states]
     results, finals = [], []
     for part, stack in zip(parts, runs, strict=True):
-        steps, final = x, []
+        steps, final = x, list[Value]()
         for cell, states in stack:
             backwards = part.config.get("go_backwards", False)
             result = run([Run(cell[0], cell[1], backwards, states)], steps, masking)
@@ -340,5 +341,7 @@ RULES: Mapping[str, Rule] = {
     "GRU": CELL,
     "SimpleRNN": CELL,
     "StackedRNNCells": Rule(stacked_cells, ignores="cells", children=_stacked),
-    "Bidirectional": Rule(bidirectional, ignores="weights layer forward_layer backward_layer", children=_both),
+    "Bidirectional": Rule(
+        bidirectional, ignores="weights layer forward_layer backward_layer", children=_both
+    ),
 }

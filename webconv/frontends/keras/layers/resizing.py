@@ -1,8 +1,8 @@
 """Resizing along axes by a kernel: nearest, bilinear, bicubic and Lanczos, as Keras computes them.
 
 Output element i lies at (i + 1/2) n / m - 1/2 of an input of n elements (half-pixel centres). Its
-value is the mean of the elements around, weighted by the kernel of their distance; what lies outside
-counts for nothing, and the weights are divided by their sum. Compare `jax.image.resize`.
+value is the mean of the elements around, weighted by the kernel of their distance; what lies
+outside counts for nothing, and the weights are divided by their sum. Compare `jax.image.resize`.
 """
 
 from __future__ import annotations
@@ -47,10 +47,13 @@ def _lanczos(radius: int) -> Callable[[Value], Value]:
     def kernel(x: Value) -> Value:
         """sinc(x) sinc(x / radius) within the radius."""
         away = ops.Max()(x, scalar(1e-3, x))
-        waves = ops.Mul()(ops.Sin()(ops.Affine(math.pi)(away)),
-                          ops.Sin()(ops.Affine(math.pi / radius)(away)))
+        waves = ops.Mul()(
+            ops.Sin()(ops.Affine(math.pi)(away)), ops.Sin()(ops.Affine(math.pi / radius)(away))
+        )
         squares = ops.Affine(math.pi**2 / radius)(ops.Mul()(away, away))
-        out = ops.Where()(ops.Greater()(x, scalar(1e-3, x)), ops.Div()(waves, squares), scalar(1, x))
+        out = ops.Where()(
+            ops.Greater()(x, scalar(1e-3, x)), ops.Div()(waves, squares), scalar(1, x)
+        )
         return ops.Where()(ops.Greater()(x, scalar(radius, x)), scalar(0, x), out)
 
     return kernel
@@ -86,7 +89,8 @@ def _nearest(x: Value, axis: int, size: Dim) -> Value:
     """Element floor((i + 1/2) n / m), computed in integers."""
     odd = _whole(size, 2, 1)
     index = ops.Div()(
-        ops.Mul()(odd, common.size_value(x.shape[axis])), ops.Mul()(common.size_value(size), scalar(2, odd))
+        ops.Mul()(odd, common.size_value(x.shape[axis])),
+        ops.Mul()(common.size_value(size), scalar(2, odd)),
     )
     return ops.Gather(axis)(x, common.folded(index))
 
@@ -146,7 +150,7 @@ def _ratio(n: Dim, size: Dim) -> Value:
         quotient = size // n if not isinstance(n, int) else None
         if not isinstance(quotient, int) or quotient < 1:
             a, b = (common.cast(common.size_value(d), dtypes.f32) for d in (n, size))
-            return ops.Div()(a, b)  # type: ignore[no-any-return]
+            return ops.Div()(a, b)
         ratio = 1 / quotient
     return common.float_constant(ratio)
 

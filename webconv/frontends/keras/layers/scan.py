@@ -68,4 +68,4 @@ def _body(run: Run, x: Value, carries: Sequence[TensorType], masking: Masking) -
 def _where(mask: Value, x: Value, y: Value) -> Value:
     """x [B, ...] in the rows of which mask [B] is True, else y."""
     wide = common.expand_dims(mask, *range(1, x.type.rank))
-    return ops.Where()(wide, x, y)  # type: ignore[no-any-return]
+    return ops.Where()(wide, x, y)

@@ -63,9 +63,7 @@ def trimmed(y: Value, x: Value, padding: str, strides: Sequence[int]) -> Value:
     """Theano's `same` has one window too many where the kernel is even: `y` without it."""
     if padding != "half":
         return y
-    spans = {
-        a: Span(0, dims.ceildiv(x.shape[a], s), 1) for a, s in enumerate(strides, start=1)
-    }
+    spans = {a: Span(0, dims.ceildiv(x.shape[a], s), 1) for a, s in enumerate(strides, start=1)}
     return common.slice_axes(y, spans)
 
 

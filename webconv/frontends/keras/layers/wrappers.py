@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from webconv.frontends import common
+from webconv.frontends.keras.schema import words
 from webconv.frontends.keras.tree import Layer, Model, Rule, Tensor, map_leaves
 from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
 
 # Layers that treat all axes but the last alike: TimeDistributed around one is the layer itself.
 ELEMENTWISE = frozenset(
-    "Dense Activation Dropout Identity ReLU LeakyReLU ELU GaussianNoise GaussianDropout".split()
+    words("Dense Activation Dropout Identity ReLU LeakyReLU ELU GaussianNoise GaussianDropout")
 )
 
 
@@ -72,10 +73,24 @@ def spectral_normalization(layer: Layer, x: Value) -> Any:
     return call_child(layer, x)
 
 
+def pipeline(layer: Layer, x: Value, *, mask: Value | None = None) -> Any:
+    """Layers one after the other."""
+    tensor: Any = Tensor(x, mask)
+    for child in layer.children.values():
+        tensor = layer.tracer.layer(child, [tensor], {})
+    return tensor
+
+
+def _steps(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    layers = config.get("layers")
+    return {f"layers/{k}": c for k, c in enumerate(layers if isinstance(layers, list) else [])}
+
+
 RULES: Mapping[str, Rule] = {
     "TimeDistributed": Rule(time_distributed, ignores="layer", children=inner("layer")),
     "SpectralNormalization": Rule(
         spectral_normalization, "~vector_u", "layer power_iterations", children=inner("layer")
     ),
+    "Pipeline": Rule(pipeline, ignores="layers", children=_steps),
     "Wrapper": Rule(spectral_normalization, "", "layer", children=inner("layer")),
 }

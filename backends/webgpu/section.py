@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from webconv.backends.compiled import Compiled, Weights
 from webconv.backends.dims_js import dims_function
-from webconv.backends.kernel import Buffer, Entry, Kernel
+from webconv.backends.kernel import Buffer, Entry, Loop, Step
 from webconv.backends.legalise import WEBGPU, element, legalise
-from webconv.backends.plan import hinted, plan_slots, total_size
+from webconv.backends.plan import hinted, plan_slots
 from webconv.backends.webgpu.groups import Group, Planned, Repeat, groups, plan_groups
+from webconv.backends.webgpu.scratch import share_temporaries
 from webconv.backends.webgpu.shader import Names, Range, Shader, ShaderBuilder
 from webconv.backends.webgpu.threads import Place
 from webconv.ir import dims
-from webconv.ir.dims import Dim, Shape
+from webconv.ir.dims import Dim, Shape, Symbol
 from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Program
 
@@ -23,12 +25,13 @@ PREFIXES = {"input": "in", "output": "out", "state": "state", "temp": "tmp"}
 WORD = 4
 
 
-def compile(program: Program, entries: Sequence[Entry], weights: Weights) -> Compiled:
+def compile(program: Program, entries: Mapping[str, Entry], weights: Weights) -> Compiled:
     """The WebGPU part of a bundle; its descriptor is what `session-webgpu.js` reads."""
     pool = WeightPool(weights)
     library = Library()
     states = [s.name for s in program.states]
-    compilers = [EntryCompiler(legalise(e, WEBGPU), pool, library, states) for e in entries]
+    legal = [legalise(e, WEBGPU) for e in entries.values()]
+    compilers = [EntryCompiler(e, pool, library, states) for e in legal]
     descriptor = {
         "weights": pool.ends,
         "shaders": library.shaders,
@@ -105,9 +108,11 @@ class EntryCompiler:
         self.entry = entry
         self.pool = pool
         self.library = library
-        self.planned = plan_groups(entry.steps)
+        kept = [b for b, _ in entry.outputs.values()]
+        self.planned = within_limits(plan_groups(entry.steps, WEBGPU, kept))
         self.resources = self._resources(states)
-        self.slots = plan_slots(entry, dict.fromkeys(entry.buffers, ""))
+        dispatched = as_dispatched(entry, self.planned)
+        self.slots = plan_slots(dispatched, dict.fromkeys(dispatched.buffers, ""))
         self.dispatches = 0
         self.depth = 0
         self.steps = [self._step(p, ()) for p in self.planned]
@@ -201,6 +206,27 @@ class EntryCompiler:
         return ["slot", self.slots.slot[first]]
 
 
+def within_limits(planned: Sequence[Planned]) -> tuple[Planned, ...]:
+    """Groups that bind too much get one buffer for their own temporaries."""
+    return tuple(
+        replace(p, body=within_limits(p.body))
+        if isinstance(p, Repeat)
+        else share_temporaries(p, WEBGPU)
+        for p in planned
+    )
+
+
+def as_dispatched(entry: Entry, planned: Sequence[Planned]) -> Entry:
+    """The entry with a step for each dispatch: what one dispatch touches lives at the same time."""
+    steps = (Loop(Symbol("%dispatch"), 1, tuple(_steps(p))) for p in planned)
+    return replace(entry, steps=tuple(steps))
+
+
+def _steps(planned: Planned) -> Iterator[Step]:
+    for group in groups((planned,)):
+        yield from group.steps
+
+
 def _count(shape: Shape) -> Dim:
     return dims.product(shape)
 
@@ -211,5 +237,3 @@ def _largest(sizes: Sequence[Dim]) -> Dim:
         largest = dims.maximum(largest, d)
     return largest
 
-
-__all__ = ["Kernel", "Mapping", "compile", "groups", "total_size"]

@@ -1,0 +1,153 @@
+"""The Python interface: `load`, `convert` and `Bundle`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webconv.ir.dims import Dim
+from webconv.ir.errors import ModelFormatError, WebconvError
+from webconv.ir.graph import Program
+
+if TYPE_CHECKING:
+    from webconv.edits import Edits
+    from webconv.verify.report import Report
+
+BACKENDS = ("wasm", "webgpu", "webgl")
+
+
+def load(
+    path: str | Path,
+    *,
+    frontend: str | None = None,
+    weights: str | Path | None = None,
+    input_shapes: Mapping[str, tuple[Dim, ...]] | None = None,
+    plugins: Sequence[str | Path] = (),
+    edits: Edits | None = None,
+) -> Program:
+    """The model at `path`; for a bundle, the program that it was made from.
+
+    `input_shapes` replaces shapes by input name, `weights` is a weights file for an architecture
+    without, `plugins` are Python files that teach the frontend layers. Raises ModelFormatError,
+    UnsupportedError (with all that is missing) or ShapeError.
+    """
+    from webconv import frontends
+    from webconv.edits import edit
+
+    path = Path(path)
+    if path.is_dir():
+        return Bundle.open(path).program
+    program = frontends.load(
+        path,
+        frontend=frontend,
+        weights=None if weights is None else Path(weights),
+        input_shapes=input_shapes,
+        plugins=[Path(p) for p in plugins],
+    )
+    return edit(program, edits) if edits else program
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder that a page imports; `manifest` is its `webconv.json`."""
+
+    path: Path
+    manifest: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """The bundle in a folder; raises ModelFormatError if there is none."""
+        from webconv.backends.bundle import MANIFEST, read_manifest
+        from webconv.backends.descriptor import FORMAT
+
+        folder = Path(path)
+        manifest = read_manifest(folder)
+        if manifest is None:
+            raise ModelFormatError(f"{folder}: it is not a bundle, {MANIFEST} is missing")
+        if manifest["format"] != FORMAT:
+            rule = f"it is a bundle of format {manifest['format']}, not {FORMAT}; convert it again"
+            raise ModelFormatError(f"{folder}: {rule}")
+        return cls(folder, manifest)
+
+    @cached_property
+    def program(self) -> Program:
+        """The program as it was imported, with the weights as stored."""
+        from webconv.backends.graph_file import read_graph
+
+        return read_graph(self.path, self.manifest["weights"])
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The backends that it was made for."""
+        return tuple(self.manifest["backends"])
+
+    def verify(self, **options: Any) -> Report:
+        """Compare every backend with NumPy; takes the options of `webconv.verify.verify`."""
+        from webconv.verify import verify
+
+        return verify(self, **options)
+
+
+def convert(
+    model: str | Path | Program,
+    out: str | Path | None = None,
+    *,
+    backends: Sequence[str] = BACKENDS,
+    force: bool = False,
+    name: str | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> Bundle:
+    """Compile a model file or a program into the folder `out`, `<model stem>_web` by default.
+
+    `options` are those of `load`. Raises what `load` raises; then nothing is written.
+    """
+    from webconv.backends.bundle import check_target, write
+
+    unknown = [b for b in backends if b not in BACKENDS]
+    if unknown or not backends:
+        raise WebconvError(
+            f"backends are {', '.join(BACKENDS)}, not {', '.join(unknown) or 'none'}"
+        )
+    path = None if isinstance(model, Program) else Path(model)
+    stem = name or (path.stem if path else model.name if isinstance(model, Program) else "model")
+    target = Path(out) if out is not None else Path(f"{stem}_web")
+    check_target(target, force)
+    contents = _compile(model, stem, backends, on_step, options)
+    write(contents, target, force)
+    return Bundle(target, contents.manifest)
+
+
+def _compile(
+    model: str | Path | Program,
+    name: str,
+    backends: Sequence[str],
+    on_step: Callable[[str], None],
+    options: Mapping[str, Any],
+) -> Any:
+    import webconv
+    from webconv.backends.bundle import Source, make
+    from webconv.ir.text import print_program
+    from webconv.passes import optimise
+    from webconv.passes.vocabulary import retype_lookups
+
+    on_step("reading")
+    if isinstance(model, Program):
+        program, digest = model, hashlib.sha256(print_program(model).encode()).hexdigest()
+    else:
+        program, digest = load(model, **options), _file_digest(Path(model))
+    on_step("optimising")
+    retyped, vocabularies = retype_lookups(program)
+    optimised = optimise(retyped)
+    source = Source(program, optimised, name, digest, webconv.__version__, vocabularies)
+    order = [b for b in BACKENDS if b in backends]
+    return make(source, order, on_step)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,109 @@
+"""`webconv convert`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from webconv.api import Bundle
+from webconv.cli.console import Console, write_json
+from webconv.cli.options import (
+    BACKENDS,
+    ModelOptions,
+    about,
+    backend_option,
+    json_option,
+    model_options,
+)
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The folder to write; by default <model>_web.",
+)
+@backend_option
+@model_options
+@click.option("--force", is_flag=True, help="Replace an empty folder or an older bundle.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@json_option
+def command(
+    model: Path,
+    out: Path | None,
+    backends: list[str] | None,
+    force: bool,
+    quiet: bool,
+    json_path: str | None,
+    **options: Any,
+) -> None:
+    """Compile MODEL into a folder that a web page imports."""
+    console = Console.beside(json_path, quiet)
+    bundle = convert(model, out, backends, ModelOptions(**options), force, console)
+    describe(bundle, console)
+    write_json(json_path, {"path": str(bundle.path), **bundle.manifest})
+
+
+def convert(
+    model: Path,
+    out: Path | None,
+    backends: list[str] | None,
+    options: ModelOptions,
+    force: bool,
+    console: Console,
+) -> Bundle:
+    """Convert with a spinner; errors name the model's file."""
+    import webconv
+
+    target = out or Path(f"{model.stem}_web")
+    if os.path.lexists(target) and not force:
+        raise click.UsageError(f"{target} exists; --force replaces an empty folder or a bundle")
+    with console.steps() as on_step, about(model):
+        bundle: Bundle = webconv.convert(
+            model,
+            target,
+            backends=backends or BACKENDS,
+            force=force,
+            on_step=on_step,
+            **options.arguments(),
+        )
+    return bundle
+
+
+def describe(bundle: Bundle, console: Console) -> None:
+    """What was done: nodes, parameters, kernels, memory, files, and the lines for a page."""
+    m = bundle.manifest
+    before, after = m["nodes"]
+    console.say(f"{m['name']}: {m['parameters']:,} parameters, {before} nodes, {after} compiled")
+    console.say()
+    figures = [
+        (backend, entry, key.replace("_", " "), value)
+        for backend, part in m["backends"].items()
+        for entry, stats in part["stats"].items()
+        for key, value in (stats.items() if isinstance(stats, dict) else [("", stats)])
+    ]
+    console.table(("backend", "entry", "figure", "value"), figures)
+    console.table(("file", "bytes"), list(m["files"].items()))
+    console.say()
+    console.say("In a page:")
+    console.say()
+    inputs, outputs = (_names(bundle, kind) for kind in ("inputs", "outputs"))
+    console.say(f"  import {{ load }} from './{bundle.path.name}/index.js';")
+    console.say("  const runner = await load();")
+    console.say(f"  const outputs = await runner.run({{ {inputs} }});  // {outputs}")
+    console.say()
+    console.say(f"To try it: webconv serve {bundle.path}")
+
+
+def _names(bundle: Bundle, kind: str) -> str:
+    import json
+
+    graph = bundle.program.main
+    names = (json.dumps(n) if not n.isidentifier() else n for n in getattr(graph, kind))
+    return ", ".join(names)

@@ -1,0 +1,170 @@
+"""TensorFlow functions that functional models of Keras 2 call as layers: by name, with keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from webconv.frontends.keras.errors import shown
+from webconv.frontends.keras.operations import elementwise, neural, reductions, shapes
+from webconv.frontends.keras.schema import convert, parameters
+from webconv.frontends.keras.tree import Layer, Rule
+from webconv.ir.errors import ModelFormatError, UnsupportedError
+from webconv.ir.graph import Value
+
+OPERATIONS = {**elementwise.RULES, **reductions.RULES, **shapes.RULES, **neural.RULES}
+XY = ("x", "y")
+A, AXIS = ("x",), {"axis": "axis", "keepdims": "keepdims"}
+# The TensorFlow function -> our operation, its tensors in order, and its other arguments.
+FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, str]]] = {
+    "__operators__.add": ("Add", XY, {}),
+    "math.add": ("Add", XY, {}),
+    "math.subtract": ("Subtract", XY, {}),
+    "math.multiply": ("Multiply", XY, {}),
+    "math.truediv": ("Divide", XY, {}),
+    "math.divide": ("Divide", XY, {}),
+    "math.divide_no_nan": ("DivideNoNan", XY, {}),
+    "math.floordiv": ("FloorDivide", XY, {}),
+    "math.floormod": ("Mod", XY, {}),
+    "math.mod": ("Mod", XY, {}),
+    "math.pow": ("Power", XY, {}),
+    "math.maximum": ("Maximum", XY, {}),
+    "math.minimum": ("Minimum", XY, {}),
+    "math.equal": ("Equal", XY, {}),
+    "__operators__.eq": ("Equal", ("self", "other"), {}),
+    "__operators__.ne": ("NotEqual", ("self", "other"), {}),
+    "math.not_equal": ("NotEqual", XY, {}),
+    "math.greater": ("Greater", XY, {}),
+    "math.greater_equal": ("GreaterEqual", XY, {}),
+    "math.less": ("Less", XY, {}),
+    "math.less_equal": ("LessEqual", XY, {}),
+    "math.logical_and": ("LogicalAnd", XY, {}),
+    "math.logical_or": ("LogicalOr", XY, {}),
+    "math.logical_not": ("LogicalNot", A, {}),
+    "math.negative": ("Negative", A, {}),
+    "math.abs": ("Abs", A, {}),
+    "math.sign": ("Sign", A, {}),
+    "math.square": ("Square", A, {}),
+    "math.sqrt": ("Sqrt", A, {}),
+    "math.rsqrt": ("Rsqrt", A, {}),
+    "math.exp": ("Exp", A, {}),
+    "math.log": ("Log", A, {}),
+    "math.log1p": ("Log1p", A, {}),
+    "math.sin": ("Sin", A, {}),
+    "math.cos": ("Cos", A, {}),
+    "math.tanh": ("Tanh", A, {}),
+    "math.sigmoid": ("Sigmoid", A, {}),
+    "math.softplus": ("Softplus", ("features",), {}),
+    "math.floor": ("Floor", A, {}),
+    "math.ceil": ("Ceil", A, {}),
+    "math.round": ("Round", A, {}),
+    "math.erf": ("Erf", A, {}),
+    "math.reciprocal": ("Reciprocal", A, {}),
+    "math.reduce_sum": ("Sum", ("input_tensor",), AXIS),
+    "math.reduce_mean": ("Mean", ("input_tensor",), AXIS),
+    "math.reduce_max": ("Max", ("input_tensor",), AXIS),
+    "math.reduce_min": ("Min", ("input_tensor",), AXIS),
+    "math.reduce_prod": ("Prod", ("input_tensor",), AXIS),
+    "math.reduce_any": ("Any", ("input_tensor",), AXIS),
+    "math.reduce_all": ("All", ("input_tensor",), AXIS),
+    "math.reduce_variance": ("Var", ("input_tensor",), AXIS),
+    "math.reduce_std": ("Std", ("input_tensor",), AXIS),
+    "math.reduce_logsumexp": ("Logsumexp", ("input_tensor",), AXIS),
+    "math.argmax": ("Argmax", ("input",), {"axis": "axis"}),
+    "math.argmin": ("Argmin", ("input",), {"axis": "axis"}),
+    "math.cumsum": ("Cumsum", A, {"axis": "axis"}),
+    "math.l2_normalize": ("Normalize", A, {"axis": "axis"}),
+    "math.top_k": ("TopK", ("input",), {"k": "k"}),
+    "linalg.matmul": ("Matmul", ("a", "b"), {}),
+    "tensordot": ("Tensordot", ("a", "b"), {"axes": "axes"}),
+    "nn.relu": ("Relu", ("features",), {}),
+    "nn.relu6": ("Relu6", ("features",), {}),
+    "nn.leaky_relu": ("LeakyRelu", ("features",), {"alpha": "negative_slope"}),
+    "nn.elu": ("Elu", ("features",), {}),
+    "nn.selu": ("Selu", ("features",), {}),
+    "nn.silu": ("Silu", ("features",), {}),
+    "nn.gelu": ("Gelu", ("features",), {"approximate": "approximate"}),
+    "nn.softmax": ("Softmax", ("logits",), {"axis": "axis"}),
+    "nn.log_softmax": ("LogSoftmax", ("logits",), {"axis": "axis"}),
+    "nn.softsign": ("Softsign", ("features",), {}),
+    "clip_by_value": ("Clip", ("t",), {"clip_value_min": "x_min", "clip_value_max": "x_max"}),
+    "cast": ("Cast", A, {"dtype": "dtype"}),
+    "identity": ("Copy", ("input",), {}),
+    "stop_gradient": ("StopGradient", ("input",), {}),
+    "where": ("Where", ("condition", "x", "y"), {}),
+    "reshape": ("Reshape", ("tensor",), {"shape": "newshape"}),
+    "transpose": ("Transpose", ("a",), {"perm": "axes"}),
+    "expand_dims": ("ExpandDims", ("input",), {"axis": "axis"}),
+    "squeeze": ("Squeeze", ("input",), {"axis": "axis"}),
+    "concat": ("Concatenate", ("values",), {"axis": "axis"}),
+    "stack": ("Stack", ("values",), {"axis": "axis"}),
+    "unstack": ("Unstack", ("value",), {"num": "num", "axis": "axis"}),
+    "split": ("Split", ("value",), {"num_or_size_splits": "indices_or_sections", "axis": "axis"}),
+    "tile": ("Tile", ("input",), {"multiples": "repeats"}),
+    "repeat": ("Repeat", ("input",), {"repeats": "repeats", "axis": "axis"}),
+    "reverse": ("Flip", ("tensor",), {"axis": "axis"}),
+    "pad": ("Pad", ("tensor",), {"paddings": "pad_width"}),
+    "gather": ("Take", ("params", "indices"), {"axis": "axis"}),
+    "compat.v1.gather": ("Take", ("params", "indices"), {"axis": "axis"}),
+    "one_hot": ("OneHot", ("indices",), {"depth": "num_classes"}),
+    "zeros_like": ("ZerosLike", ("input",), {}),
+    "ones_like": ("OnesLike", ("input",), {}),
+}
+# Arguments that change nothing, or whose defaults are what we do.
+IGNORED = frozenset(("name", "dtype", "output_type", "validate_indices", "message"))
+
+
+def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -> Any:
+    """A TensorFlow function from the table."""
+    found = FUNCTIONS.get(function)
+    if found is None:
+        raise UnsupportedError(f"TensorFlow function {shown(function)} is not supported")
+    name, tensor_names, others = found
+    given = dict(zip(tensor_names, tensors, strict=False)) | arguments
+    values = [given.pop(n) for n in tensor_names if n in given]
+    keywords: dict[str, Any] = {}
+    rule = OPERATIONS[name]
+    known = parameters(rule.function)
+    for key, value in given.items():
+        target = others.get(key)
+        if target is None:
+            if key in IGNORED or value is None or value is False:
+                continue
+            raise UnsupportedError(f"{function}: argument {key} {shown(value)} is not supported")
+        keywords[target] = _keyword(key, value, known[target][1])
+    if name == "Take":
+        keywords.setdefault("axis", 0)
+    if name == "Split" and isinstance(keywords.get("indices_or_sections"), tuple):
+        sizes = keywords["indices_or_sections"]
+        keywords["indices_or_sections"] = tuple(sum(sizes[:k]) for k in range(1, len(sizes)))
+    return rule.function(layer, *values, **keywords)
+
+
+def _keyword(key: str, value: Any, annotation: Any) -> Any:
+    if isinstance(value, Value):
+        raise UnsupportedError(f"{key} must be known when converting, but it is a tensor")
+    try:
+        return convert(value, annotation)
+    except ValueError as e:
+        raise ModelFormatError(f"{key} must be {e}, but it is {shown(value)}") from None
+
+
+def slicing_op_lambda(layer: Layer, x: Value, *, function: str = "", slice_spec: Any = None) -> Any:
+    """x[...], written as a list of starts, stops and steps."""
+    parts = slice_spec if isinstance(slice_spec, list) else [slice_spec]
+    return shapes.get_item(layer, x, [_part(p) for p in parts])
+
+
+def _part(part: Any) -> Any:
+    if isinstance(part, dict) and {"start", "stop", "step"} & part.keys():
+        return slice(part.get("start"), part.get("stop"), part.get("step"))
+    if part == "..." or (isinstance(part, dict) and part.get("class_name") == "__ellipsis__"):
+        return ...
+    return part
+
+
+Function = Callable[..., Any]
+RULES: Mapping[str, Rule] = {
+    "TFOpLambda": Rule(tf_op_lambda),
+    "SlicingOpLambda": Rule(slicing_op_lambda),
+}

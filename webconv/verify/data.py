@@ -1,0 +1,133 @@
+"""Inputs and expected values: from npz files, or random ones that suit a program."""
+
+from __future__ import annotations
+
+import itertools
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from webconv.ir import dims, dtypes
+from webconv.ir.errors import ModelFormatError, ShapeError
+from webconv.ir.graph import Graph, Program
+from webconv.ir.op import Array, TensorType
+
+Arrays = Mapping[str, Array]
+
+# The sizes that open symbols are given, the first that the model can take.
+SIZES = (7, 16, 32, 64, 128, 256)
+
+
+def read_npz(path: Path) -> dict[str, Array]:
+    """The arrays of an npz file; raises ModelFormatError for anything else, pickles included."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ModelFormatError(f"{path.name}: it is not an npz file")
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        reason = error.strerror or "it is not an npz file"
+        raise ModelFormatError(f"{path.name}: {reason}") from None
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise ModelFormatError(f"{path.name}: it is not an npz file of numbers: {error}") from None
+
+
+def split_states(program: Program, arrays: Arrays) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Arrays that are not of states, and those that are."""
+    states = {s.name for s in program.states}
+    return (
+        {k: v for k, v in arrays.items() if k not in states},
+        {k: v for k, v in arrays.items() if k in states},
+    )
+
+
+def by_name(arrays: Arrays, names: Sequence[str], kind: str) -> dict[str, Array]:
+    """`arrays`, whose keys are names or positions, by name; an exact name wins."""
+    out = {}
+    for key, array in arrays.items():
+        name = key
+        if key not in names and key.isdecimal() and int(key) < len(names):
+            name = names[int(key)]
+        if name not in names:
+            there = ", ".join(names) or "none"
+            raise ModelFormatError(f"there is no {kind} {key!r}; there are {there}")
+        out[name] = array
+    return out
+
+
+def cast(name: str, array: Array, t: TensorType) -> Array:
+    """`array` in the dtype of an input; raises ShapeError where that changes a value."""
+    if array.dtype.kind not in "fiub":
+        raise ShapeError(f"input {name!r} is {t}, which dtype {array.dtype} does not fit")
+    if array.dtype == t.dtype.numpy or (t.dtype.is_float and array.dtype.kind == "f"):
+        return array.astype(t.dtype.numpy, copy=False)
+    with np.errstate(invalid="ignore"):
+        result = array.astype(t.dtype.numpy)
+    if not np.array_equal(result, array):
+        raise ShapeError(f"input {name!r} is {t}, but some values of {array.dtype} are not")
+    return result
+
+
+def complete(
+    program: Program,
+    entry: str,
+    given: Arrays,
+    vocabularies: Mapping[tuple[str, str], int],
+    rng: np.random.Generator,
+    batch: int = 2,
+) -> dict[str, Array]:
+    """The inputs of a run: `given` ones by name or position, cast; the others are random."""
+    graph = program.entries[entry]
+    named = by_name(given, list(graph.inputs), "input")
+    inputs = {name: cast(name, a, graph.inputs[name].type) for name, a in named.items()}
+    if len(inputs) == len(graph.inputs):
+        return inputs
+    sizes = _choose_sizes(program, graph, inputs, batch)
+    for name, value in graph.inputs.items():
+        if name not in inputs:
+            shape = tuple(dims.evaluate(d, sizes) for d in value.shape)
+            limit = vocabularies.get((entry, name))
+            inputs[name] = random_array(value.type, shape, limit, rng)
+    return inputs
+
+
+def random_array(
+    t: TensorType, shape: tuple[int, ...], vocabulary: int | None, rng: np.random.Generator
+) -> Array:
+    """Values that suit a dtype: normal, booleans, small integers, or ids of a vocabulary."""
+    if vocabulary is not None:
+        return rng.integers(0, vocabulary, shape).astype(t.dtype.numpy)
+    if t.dtype.is_float:
+        return rng.standard_normal(shape).astype(t.dtype.numpy)
+    high = 2 if t.dtype == dtypes.bool_ else 10
+    return rng.integers(0, high, shape).astype(t.dtype.numpy)
+
+
+def _choose_sizes(program: Program, graph: Graph, given: Arrays, batch: int) -> dict[str, int]:
+    """Values for all symbols: `batch`, and sizes that no guard and no output refuses."""
+    fixed: dict[str, int] = {}
+    for name, array in given.items():
+        for d, n in zip(graph.inputs[name].shape, array.shape, strict=False):
+            found = dims.bare_atom(d)
+            if isinstance(found, dims.Symbol):
+                fixed[found.name] = n
+    open_symbols = [s for s in graph.symbols if s not in fixed]
+    for sizes in _candidates(open_symbols, batch):
+        if _fits(graph, fixed | sizes):
+            return fixed | sizes
+    rule = f"no sizes were found for {', '.join(open_symbols)}; give inputs"
+    raise ShapeError(f"{program.name}: {rule}")
+
+
+def _candidates(symbols: Sequence[str], batch: int) -> Iterator[dict[str, int]]:
+    choices = [(batch, 1) if s == "batch" else SIZES for s in symbols]
+    for sizes in itertools.islice(itertools.product(*choices), 10_000):
+        yield dict(zip(symbols, sizes, strict=True))
+
+
+def _fits(graph: Graph, sizes: Mapping[str, int]) -> bool:
+    if any(dims.evaluate(a, sizes) != dims.evaluate(b, sizes) for a, b in graph.guards):
+        return False
+    return all(dims.evaluate(d, sizes) > 0 for v in graph.values for d in v.shape)
