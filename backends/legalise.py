@@ -1,7 +1,7 @@
 """Makes lowered entries fit a target: types it has, and its limits, which are data.
 
 GPUs have no 64-bit integers: i64 and u64 are computed as i32, wrapping; the largest and smallest
-i64 mean "to the end" and become those of i32. bool lies in memory as i32.
+i64 mean "to the end" and become those of i32. bool lies in memory as i32. Long folds are split.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from webconv.backends.expr import (
     Load,
     Var,
     rewrite,
-    walk,
 )
 from webconv.backends.functions import FUNCTIONS
 from webconv.backends.kernel import Buffer, Entry, Kernel, Loop, Step, Store
+from webconv.backends.split import split_folds
 from webconv.ir.dims import Dim
 
 # The elements of GPU storage, by the type that they are computed in on wasm.
@@ -47,7 +47,7 @@ def element(buffer: Buffer) -> str:
 
 def legalise(entry: Entry, limits: Limits) -> Entry:
     """The same entry within the limits of a target."""
-    return replace(entry, steps=map_kernels(entry.steps, narrow_integers))
+    return replace(entry, steps=split_folds(map_kernels(entry.steps, narrow_integers)))
 
 
 def map_kernels(steps: tuple[Step, ...], change: Callable[[Kernel], Kernel]) -> tuple[Step, ...]:
@@ -87,23 +87,19 @@ def _has_i64(e: Expr) -> bool:
 
 
 def _narrow(e: Expr) -> Expr | None:
-    """An expression whose operands still are i64; None leaves it as it is."""
-    go = lambda x: rewrite(x, _narrow)  # noqa: E731
+    """What takes an expression's place; None leaves it, but for its operands."""
     match e:
         case Const(type="i64"):
             return Const(_saturated(int(e.value)), "i32")
         case Var(type="i64"):
             return Var(e.name, "i32")
         case Load(type="i64"):
-            same = rewrite(replace(e, type="i32"), _narrow)
-            return same
+            return rewrite(replace(e, type="i32"), _narrow)
         case Call():
-            return _narrow_call(e, tuple(go(a) for a in e.args))
+            return _narrow_call(e, tuple(rewrite(a, _narrow) for a in e.args))
         case Fold(type="i64"):
             accumulator = Var(e.accumulator.name, "i32")
-            return Fold(
-                e.symbol, e.extent, accumulator, go(e.init), go(e.next), e.associative, "i32"
-            )
+            return rewrite(replace(e, accumulator=accumulator, type="i32"), _narrow)
     return None
 
 
@@ -122,6 +118,3 @@ def _saturated(value: int) -> int:
     if value in (2**63 - 1, -(2**63)):
         return 2**31 - 1 if value > 0 else -(2**31)
     return (value + 2**31) % 2**32 - 2**31
-
-
-__all__ = ["ELEMENTS", "WEBGPU", "Limits", "element", "legalise", "map_exprs", "map_kernels", "walk"]

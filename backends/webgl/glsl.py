@@ -62,7 +62,8 @@ COMPARISONS = {
 # (operator between scalars, helper of vectors)
 LOGICAL = {"and": ("&&", "both"), "or": ("||", "either")}
 BUILTINS = {
-    **{name: name for name in ("abs", "min", "max", "floor", "ceil", "trunc", "sqrt", "block")},
+    **{name: name for name in ("abs", "min", "max", "floor", "ceil", "trunc", "sqrt")},
+    **{name: name for name in ("block", "at_line")},
     "round": "roundEven",
     "bits": "floatBitsToInt",
     "from_bits": "intBitsToFloat",
@@ -347,6 +348,8 @@ class Printer:
             return self._logical(function, args, lanes)
         if function in BUILTINS:
             return self._call(BUILTINS[function], args, lanes)
+        if function == "at_row":
+            return f"ivec2({args[0].code}, 0)", PRIMARY
         if function == "floordiv":
             self.helpers[function] = None
             return self._call(function, args, lanes)

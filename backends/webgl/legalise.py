@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from webconv.backends.kernel import Buffer, Entry, Kernel
 from webconv.backends.legalise import map_kernels, narrow_integers
+from webconv.backends.webgl.folds import split_folds
 from webconv.backends.webgl.loops import Stacks
 from webconv.backends.webgl.merge import merged
+from webconv.backends.webgl.rows import split_rows
 from webconv.backends.webgl.unroll import unrolled
 
 
@@ -16,8 +18,8 @@ def legalise(entry: Entry) -> tuple[Entry, Collection[Buffer]]:
     """The entry, and the buffers that have a block per iteration of a loop."""
     steps = map_kernels(entry.steps, narrow_integers)
     stacks = Stacks()
-    steps = merged(stacks.steps(steps))
-    steps = map_kernels(steps, _unrolled)
+    steps = tuple(split_folds(merged(stacks.steps(steps))))
+    steps = map_kernels(split_rows(steps), _unrolled)
     return replace(entry, steps=steps), stacks.history
 
 

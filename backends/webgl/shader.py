@@ -28,7 +28,7 @@ from webconv.backends.webgl.glsl import (
     function_texts,
     type_name,
 )
-from webconv.backends.webgl.texels import Fetch, Sampler, Texels
+from webconv.backends.webgl.texels import Fetch, Sampler, Texels, is_line
 from webconv.ir import dims
 
 # Texels that the first band of a texture holds; an index below needs no check.
@@ -194,6 +194,8 @@ def _load(p: Printer, target: Ref, s: LoadTo, names: dict[Sampler, str]) -> Text
 def _offset(where: Text, constant: int) -> Text:
     if not constant:
         return where
+    if where.type == "ivec2":
+        return replace(where, code=f"{where.at(SUM)} + ivec2({constant}, 0)", level=SUM)
     if where.code == "0":
         return replace(where, code=str(constant))
     sign = "+" if constant > 0 else "-"
@@ -220,9 +222,11 @@ def _texel(
 ) -> str:
     """A texel, or the element `where` of one."""
     fetch = "fetch" if element(access.buffer) == "f32" else "ifetch"
-    kind = "at_line" if access.buffer.kind in ("weight", "input") else "at_band"
+    kind = "at_line" if is_line(access.buffer) else "at_band"
     single = access.kind != "texel"
     place = f"{kind}({f'{where.at(SUM)} >> 2' if single else where.code})"
+    if where.type == "ivec2":
+        place = where.code
     tail = f"[{where.at(UNARY)} & 3]" if single else ""
     if ring is None:
         place = place if origin is None else f"{origin.at(SUM)} + {place}"

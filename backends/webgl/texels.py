@@ -27,10 +27,13 @@ from webconv.backends.webgl.draws import TEXEL, Draw
 from webconv.ir import dims
 from webconv.ir.dims import Dim
 
+# Texels in a row of a texture that is only read.
+ROW = 4096
+
 
 @dataclass(frozen=True)
 class Sampler:
-    """A texture as a shader reads it: copy `ring mod 2` of `buffer`."""
+    """A texture as a shader reads it: a copy of `buffer`, picked by `ring`."""
 
     buffer: Buffer
     ring: Dim | None = None
@@ -87,21 +90,28 @@ class Texels(Emitter):
         samplers, ring, origin = self._source(e)
         kind, base = self._kind(e.buffer, e.offset)
         if kind == "unit":
-            return self._texel(e, Fetch(e.buffer, "texel", *self._quarter(base), guard, ring, samplers, origin))
+            return self._texel(e, Fetch(e.buffer, "texel", *self._quarter(base, e.buffer), guard, ring, samplers, origin))
         constant = next((c for m, c in dims._terms(base) if m == ()), 0)
         alike = kind == "uniform" and ring is None and (guard is None or guard.lanes == 1)
         if alike and is_multiple(base - constant, LANES):
-            where = self._quarter(base - constant % LANES)
+            where = self._quarter(base - constant % LANES, e.buffer)
             texel = self._texel(e, Fetch(e.buffer, "texel", *where, guard, ring, samplers, origin))
             return self._component(texel, constant % LANES)
         address = self.dim(base)
         return self._texel(e, Fetch(e.buffer, kind, address, 0, guard, ring, samplers, origin))
 
-    def _quarter(self, base: Dim) -> tuple[Operand, int]:
-        """The texel that the element `base` begins: an operand and a constant."""
+    def _quarter(self, base: Dim, buffer: Buffer) -> tuple[Operand, int]:
+        """The texel that the element `base` begins: an operand (its number or place), a constant.
+
+        Neighbours in a texture that is only read share the sums for their place.
+        """
         texel = dims.floordiv(base, LANES)
         constant = next((c for m, c in dims._terms(texel) if m == ()), 0)
-        return self.dim(texel - constant), constant
+        first = self.dim(texel - constant)
+        if is_line(buffer) and _stays_in_row(texel - constant, constant):
+            small = dims.bounds(buffer.size)[1] <= ROW * LANES
+            return self.let("at_row" if small else "at_line", (first,), "ivec2"), constant
+        return first, constant
 
     def _texel(self, e: Load, access: Fetch) -> Ref:
         depth = self.depth_of([access.address, access.guard, access.ring, access.origin])
@@ -130,7 +140,7 @@ class Texels(Emitter):
         if self._is_inner(e.ring):
             copies = self._samplers(Sampler(e.buffer, 0), Sampler(e.buffer, 1))
             return copies, self.dim(e.ring), self.dim(block)
-        samplers = self._samplers(Sampler(e.buffer, _parity(e.ring)))
+        samplers = self._samplers(Sampler(e.buffer, copy_of(e.ring, e.buffer.ring)))
         if e.buffer not in self.history:
             return samplers, None, None
         return samplers, None, self.origin(e.ring, block)
@@ -147,9 +157,30 @@ class Texels(Emitter):
         return samplers
 
 
-def _parity(ring: Dim) -> Dim:
-    """An index of the same parity, in its simplest form."""
+def is_line(buffer: Buffer) -> bool:
+    """True if the buffer's texture is only uploaded, never drawn to."""
+    return buffer.kind in ("weight", "input")
+
+
+def _stays_in_row(texel: Dim, constant: int) -> bool:
+    """True if `texel + constant` provably lies in the row of `texel`.
+
+    That is so where `texel` is a multiple of some power of two but for a part so small that adding
+    the constant does not reach the next multiple.
+    """
+    step = ROW
+    while step > 1:
+        low = sum((dims.product([c, *map(dims.atom, m)]) for m, c in dims._terms(texel) if c % step), 0)
+        least, most = dims.bounds(low)
+        if least >= 0 and 0 <= constant and most + constant < step:
+            return True
+        step //= 2
+    return constant == 0
+
+
+def copy_of(ring: Dim, copies: int) -> Dim:
+    """An index that is equal to `ring` modulo `copies`, in its simplest form."""
     if isinstance(ring, int):
-        return ring % 2
-    parts = (dims.product([c % 2, *map(dims.atom, monomial)]) for monomial, c in ring.terms)
+        return ring % copies
+    parts = (dims.product([c % copies, *map(dims.atom, monomial)]) for monomial, c in ring.terms)
     return sum(parts, 0)

@@ -86,4 +86,3 @@ def wide_time(step: Step) -> float:
     points, work = hinted(step.size), per_point(step)
     workgroups = min(BUSY_WORKGROUPS, math.ceil(max(1, points) / THREADS))
     return DISPATCH + max(points * work / (OPERATIONS * workgroups), work * LATENCY)
-

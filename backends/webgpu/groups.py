@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Union
+from typing import TypeAlias
 
 from webconv.backends.kernel import Buffer, Kernel, Loop, Step, kernels
 from webconv.backends.legalise import Limits
@@ -51,7 +51,7 @@ class Group:
     @property
     def bindings(self) -> int:
         """The least storage buffers that it takes: its own temporaries, and weights, share one."""
-        touched = set((*self.reads, *self.writes))
+        touched = {*self.reads, *self.writes}
         weights = any(b.data is not None for b in touched)
         others = [b for b in touched if b.data is None and b not in self.own]
         return len(others) + weights + len({b.compute for b in self.own})
@@ -66,7 +66,7 @@ class Repeat:
     body: tuple[Planned, ...]
 
 
-Planned = Union[Group, Repeat]
+Planned: TypeAlias = Group | Repeat
 
 
 def groups(planned: Sequence[Planned]) -> Iterator[Group]:

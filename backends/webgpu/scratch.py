@@ -1,4 +1,7 @@
-"""Temporaries of one dispatch side by side in one buffer, where bindings are short."""
+"""Temporaries of one dispatch side by side in one buffer, where bindings are short.
+
+The smallest ones go there: what shares a binding shares its element type, in fours or not.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from webconv.backends.expr import Expr, Index, Load, rewrite
 from webconv.backends.kernel import Buffer, Kernel, Store
 from webconv.backends.legalise import Limits, map_exprs, map_kernels
 from webconv.backends.linearise import LANES
-from webconv.backends.plan import total_size
+from webconv.backends.plan import hinted, total_size
 from webconv.backends.webgpu.groups import Group
 from webconv.ir import dims
 from webconv.ir.dims import Dim
@@ -24,17 +27,21 @@ class Part:
 
 
 def share_temporaries(group: Group, limits: Limits) -> Group:
-    """The group with its own temporaries in one buffer per type, if it binds too many."""
+    """The group with as many of its own temporaries in one buffer as it binds too many."""
     touched = dict.fromkeys((*group.reads, *group.writes))
     separate = [b for b in touched if b.data is None]
-    if len(separate) + (len(separate) < len(touched)) <= limits.bindings:
-        return group
+    excess = len(separate) + (len(separate) < len(touched)) - limits.bindings
     parts: dict[Buffer, Part] = {}
-    own = [b for b in touched if b in group.own]
+    own = sorted((b for b in touched if b in group.own), key=lambda b: hinted(total_size(b)))
     for kind in dict.fromkeys(b.compute for b in own):
-        parts |= _side_by_side([b for b in own if b.compute == kind])
+        alike = [b for b in own if b.compute == kind][: excess + 1]
+        if excess > 0 and len(alike) > 1:
+            parts |= _side_by_side(alike)
+            excess -= len(alike) - 1
+    if not parts:
+        return group
     steps = map_kernels(group.steps, lambda kernel: _moved_kernel(kernel, parts))
-    return replace(group, steps=steps, own=tuple({p.scratch: None for p in parts.values()}))
+    return replace(group, steps=steps)
 
 
 def _side_by_side(buffers: Sequence[Buffer]) -> dict[Buffer, Part]:

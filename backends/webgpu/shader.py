@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from webconv.backends.functions import FUNCTIONS
@@ -11,8 +11,9 @@ from webconv.backends.kernel import Buffer, Kernel, Loop, Step
 from webconv.backends.linearise import Access, Emitter, Layout, Ref, Statement
 from webconv.backends.webgpu.groups import Group
 from webconv.backends.webgpu.schedule import WIDE, schedule, workgroup_size
-from webconv.backends.webgpu.threads import Place, Schedule, statements, threads, touches
-from webconv.backends.webgpu.wgsl import HELPERS, INDENT, Printer, Slot, type_name
+from webconv.backends.webgpu.text import HELPERS, INDENT, type_name
+from webconv.backends.webgpu.threads import Once, Place, Schedule, statements, threads, touches
+from webconv.backends.webgpu.wgsl import Printer, Slot
 from webconv.ir import dims
 from webconv.ir.dims import Apply, Dim, Symbol
 from webconv.ir.errors import GraphError
@@ -24,7 +25,7 @@ NAME_LENGTH = 40
 
 @dataclass(frozen=True)
 class Range:
-    """What one binding covers: one buffer, or several that lie in one range, and where each lies."""
+    """What one binding covers: a buffer, or weights that lie in one range; and where each lies."""
 
     name: str
     places: Mapping[Buffer, Place]
@@ -158,7 +159,7 @@ class ShaderBuilder:
         chosen = schedule(kernel, tuple((a, f"c{k}") for k, a in enumerate(axes)))
         return Body(kernel, chosen, outer, self.names.make("run", kernel.name))
 
-    def _statements(self, b: Body) -> list[Statement]:
+    def _statements(self, b: Body) -> list[Statement | Once]:
         return statements(b.kernel, b.schedule, self._places(), b.outer)
 
     def _function(self, b: Body) -> str:
@@ -194,9 +195,7 @@ class ShaderBuilder:
             lines += self._coordinates(count)
             depth = 2
         calls = self._calls(self.group.steps, iter(self.bodies), size, depth)
-        while calls[-1].strip() == BARRIER and count == 1:
-            calls.pop()
-        lines += calls
+        lines += calls[:-1] if calls[-1].strip() == BARRIER else calls
         lines += ["}"] if count == 1 else [INDENT + "}", "}"]
         return "\n".join(lines), count
 
@@ -212,7 +211,9 @@ class ShaderBuilder:
             rest = f"{rest} / ({n})"
         return lines
 
-    def _calls(self, steps: Sequence[Step], bodies: Iterator[Body], size: int, depth: int) -> list[str]:
+    def _calls(
+        self, steps: Sequence[Step], bodies: Iterator[Body], size: int, depth: int
+    ) -> list[str]:
         """The kernels in order, a barrier after each."""
         lines = []
         pad = INDENT * depth
@@ -289,9 +290,8 @@ def print_function(printer: Printer, name: str, lanes: int) -> str:
 _APPLIED = {"min": "min({}, {})", "max": "max({}, {})", "floordiv": "(({}) / ({}))"}
 
 
-def print_dim(d: Dim, size: object) -> str:
+def print_dim(d: Dim, size: Callable[[str], str]) -> str:
     """A size as WGSL; its divisions are of what is not negative."""
-    assert callable(size)
     if isinstance(d, int):
         return str(d)
     terms = []
@@ -301,7 +301,8 @@ def print_dim(d: Dim, size: object) -> str:
             if isinstance(a, Symbol):
                 factors.append(size(a.name))
             elif isinstance(a, Apply):
-                factors.append(_APPLIED[a.function].format(print_dim(a.a, size), print_dim(a.b, size)))
+                args = (print_dim(x, size) for x in (a.a, a.b))
+                factors.append(_APPLIED[a.function].format(*args))
             else:
                 raise GraphError(f"{a} is no size")
         terms.append(" * ".join(factors))

@@ -48,7 +48,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a buffer lies: from element `base` of a binding, `stride` apart, in fours if `vector`."""
+    """Elements lie from `base` of a binding on, `stride` apart; it is in fours if `vector`."""
 
     base: Dim = 0
     stride: int = 1
@@ -58,6 +58,13 @@ class Place:
 @dataclass(frozen=True)
 class Share(For):
     """The loop over a thread's points: it starts at `thread` and advances by `stride`."""
+
+
+@dataclass(frozen=True)
+class Once:
+    """Statements of a kernel with a single point, for the first thread."""
+
+    body: tuple[Statement, ...]
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ def threads(kernel: Kernel, schedule: Schedule) -> Dim:
 
 def statements(
     kernel: Kernel, schedule: Schedule, places: Mapping[Buffer, Place], outer: Sequence[str] = ()
-) -> list[Statement]:
+) -> list[Statement | Once]:
     """A loop over a thread's share of the points; `outer` are loop indices around the kernel."""
     em = PlacedEmitter(places)
     for ref in (THREAD, STRIDE):
@@ -131,6 +138,9 @@ def statements(
         em.scopes[0].names[LANE.name] = em.lane_index()
     split = points(kernel, schedule)
     copies, blocks = _copies(split, kernel.axes[-1] if schedule.lanes > 1 else None)
+    if not blocks:
+        em.stores(unrolled(kernel, copies))
+        return [Once(tuple(em.scopes[0].statements))]
 
     def body() -> None:
         _bind_blocks(em, blocks)
@@ -154,14 +164,17 @@ def _copies(
         if n == 1:
             blocks.append((a.symbol, a.extent))
             continue
-        block = Symbol(f"{name}.block", dims.ceildiv(a.extent, n))
-        assert block.bound is not None
-        blocks.append((block, block.bound))
-        first = dims.atom(block) * n
+        count = dims.ceildiv(a.extent, n)
+        block = Symbol(f"{name}.block", count)
+        if count != 1:
+            blocks.append((block, count))
+        first = dims.atom(block) * n if count != 1 else 0
         if a is lane:
             copies = [{**c, name: first + dims.atom(LANE)} for c in copies]
         else:
-            copies = [{**c, name: _limited(first + k, k, a.extent, n)} for c in copies for k in range(n)]
+            copies = [
+                {**c, name: _limited(first + k, k, a.extent, n)} for c in copies for k in range(n)
+            ]
     return copies, blocks
 
 
@@ -201,7 +214,7 @@ class Touch:
     weight: int
 
 
-def touches(body: Sequence[Statement], weight: int = 1) -> Iterator[Touch]:
+def touches(body: Sequence[Statement | Once], weight: int = 1) -> Iterator[Touch]:
     """Every access in statements."""
     for s in body:
         if isinstance(s, LoadTo | StoreFrom):
@@ -209,3 +222,5 @@ def touches(body: Sequence[Statement], weight: int = 1) -> Iterator[Touch]:
             yield Touch(s.access, isinstance(s, StoreFrom), weight)
         elif isinstance(s, For):
             yield from touches(s.body, weight * ITERATIONS)
+        elif isinstance(s, Once):
+            yield from touches(s.body, weight)

@@ -47,15 +47,16 @@ export function sample(probabilities, temperature, random) {
 }
 
 /**
- * A seeded generator of uniform numbers in [0, 1): mulberry32, by Tommy Ettinger, public domain.
+ * A seeded generator of uniform numbers in [0, 1): xorshift with 32 bits (Marsaglia 2003).
  * @param {number} seed
  */
 export function seededRandom(seed) {
-  let state = seed >>> 0;
+  // Any state but 0 will do; the multiplier spreads small seeds over all bits.
+  let state = Math.imul(seed + 1, 0x9e3779b1) | 1;
   return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
   };
 }

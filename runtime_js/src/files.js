@@ -4,7 +4,7 @@ import { WebconvError } from './errors.js';
 
 /** @import { BundleFile, LoadOptions, Model, Weights } from './types.d.ts' */
 
-/** @typedef {(done: number) => void} OnChunk */
+/** @typedef {Response | Uint8Array} Answer */
 
 /**
  * The bytes of one file.
@@ -13,21 +13,25 @@ import { WebconvError } from './errors.js';
  */
 export async function fetchFile(file, options) {
   const bytes = new Uint8Array(file.bytes);
-  await fetchInto(file, bytes, options, () => {});
+  await receive(file, bytes, request(file, options), options);
   return bytes;
 }
 
 /**
- * What sessions load weights with.
+ * What sessions load weights with. They are asked for at once, while a backend is being loaded.
  * @param {Model} model
  * @param {LoadOptions} options
  * @returns {Weights}
  */
 export function openWeights({ weights }, options) {
   const total = weights.reduce((sum, file) => sum + file.bytes, 0);
+  const ask = () => weights.map((file) => request(file, options));
+  let early = ask();
   return {
     bytes: total,
     async load(place) {
+      const requests = early.length ? early : ask();
+      early = [];
       let loaded = 0;
       let offset = 0;
       const onChunk = (/** @type {number} */ n) => {
@@ -35,10 +39,10 @@ export function openWeights({ weights }, options) {
         options.onProgress?.({ phase: 'fetch', loaded, total });
       };
       await Promise.all(
-        weights.map((file) => {
+        weights.map((file, i) => {
           const target = place(offset, file.bytes);
           offset += file.bytes;
-          return fetchInto(file, target, options, onChunk);
+          return receive(file, target, requests[i], options, onChunk);
         }),
       );
     },
@@ -51,15 +55,16 @@ export const canDigest = () => Boolean(globalThis.crypto?.subtle);
 /**
  * @param {BundleFile} file
  * @param {Uint8Array<ArrayBuffer>} target
+ * @param {Promise<Answer>} answer
  * @param {LoadOptions} options
- * @param {OnChunk} onChunk
+ * @param {(bytes: number) => void} [onChunk]
  */
-async function fetchInto(file, target, options, onChunk) {
+async function receive(file, target, answer, { signal }, onChunk) {
   let at = 0;
-  for await (const chunk of chunks(file, options)) {
+  for await (const chunk of chunks(answer, file, signal)) {
     if (at + chunk.length <= target.length) target.set(chunk, at);
     at += chunk.length;
-    onChunk(chunk.length);
+    onChunk?.(chunk.length);
   }
   if (at !== file.bytes) {
     const rule = `${file.file} must have ${file.bytes} bytes`;
@@ -75,32 +80,48 @@ async function fetchInto(file, target, options, onChunk) {
 }
 
 /**
+ * @param {Promise<Answer>} answer
  * @param {BundleFile} file
- * @param {LoadOptions} options
+ * @param {AbortSignal} [signal]
  * @returns {AsyncGenerator<Uint8Array>}
  */
-async function* chunks({ file, url }, { resolve, fetch: fetchWith, signal }) {
-  const address = String(resolve?.(file, url) ?? url);
-  if (address.startsWith('data:')) {
-    // What bundlers make of small files; a strict CSP would not let it be fetched.
-    yield Uint8Array.from(atob(address.slice(address.indexOf(',') + 1)), (c) => c.charCodeAt(0));
-    return;
-  }
+async function* chunks(answer, { file }, signal) {
   try {
-    if (address.startsWith('file:') && !fetchWith) {
-      yield await readLocal(address);
+    const found = await answer;
+    if (found instanceof Uint8Array) {
+      yield found;
       return;
     }
-    const response = await (fetchWith ?? fetch)(address, { signal });
-    if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    const reader = response.body?.getReader();
-    if (!reader) yield new Uint8Array(await response.arrayBuffer());
+    if (!found.ok) throw new Error(`HTTP ${found.status}`);
+    const reader = found.body?.getReader();
+    if (!reader) yield new Uint8Array(await found.arrayBuffer());
     for (let part = await reader?.read(); part?.value; part = await reader?.read())
       yield part.value;
   } catch (cause) {
     const code = signal?.aborted ? 'aborted' : 'network';
     throw new WebconvError(code, `${file}: ${/** @type {Error} */ (cause).message}`, { cause });
   }
+}
+
+/**
+ * Asks for a file. That it fails is seen by whoever reads the answer.
+ * @param {BundleFile} file
+ * @param {LoadOptions} options
+ * @returns {Promise<Answer>}
+ */
+function request({ file, url }, { resolve, fetch: fetchWith, signal }) {
+  const ask = async () => {
+    const address = String(resolve?.(file, url) ?? url);
+    if (address.startsWith('data:')) {
+      // What bundlers make of small files; a strict CSP would not let it be fetched.
+      return Uint8Array.from(atob(address.slice(address.indexOf(',') + 1)), (c) => c.charCodeAt(0));
+    }
+    if (address.startsWith('file:') && !fetchWith) return readLocal(address);
+    return (fetchWith ?? fetch)(address, { signal });
+  };
+  const answer = ask();
+  answer.catch(() => {});
+  return answer;
 }
 
 /**

@@ -5,7 +5,7 @@ import { canDigest, fetchFile, openWeights } from './files.js';
 import { bindSizes, size } from './shape.js';
 import { fromStorage, parseData, toStorage } from './tensor.js';
 
-/** @import { Backend, BackendName, Dim, EntryType, InputData, LoadOptions, Model, Plan, Report, RunOptions, Session, Sizes, Tensor, TensorType, TypedArray } from './types.d.ts' */
+/** @import { Backend, BackendName, Dim, EntryType, InputData, LoadOptions, Model, Plan, Report, RunOptions, Session, Sizes, Tensor, TensorType, TypedArray, Weights } from './types.d.ts' */
 
 /** @typedef {Partial<Record<BackendName, () => Promise<{ backend: Backend }>>>} Backends */
 
@@ -23,12 +23,13 @@ const FINAL = ['aborted', 'integrity', 'network'];
  */
 export async function openModel(model, backends, options = {}) {
   const start = performance.now();
+  const weights = openWeights(model, options);
   /** @type {Report['tried']} */
   const tried = [];
   const order = /** @type {BackendName[]} */ ([options.backendOrder ?? model.backends].flat());
   for (const backend of order) {
     try {
-      const session = await openSession(model, backends[backend], options);
+      const session = await openSession(model, backends[backend], weights, options);
       /** @type {Report} */
       const report = {
         backend,
@@ -53,9 +54,10 @@ export async function openModel(model, backends, options = {}) {
 /**
  * @param {Model} model
  * @param {Backends[BackendName]} open
+ * @param {Weights} weights
  * @param {LoadOptions} options
  */
-async function openSession(model, open, options) {
+async function openSession(model, open, weights, options) {
   options.signal?.throwIfAborted();
   if (!open) throw new WebconvError('no-backend', 'the bundle was made without it');
   const { createSession, section, files } = (await open()).backend;
@@ -63,7 +65,7 @@ async function openSession(model, open, options) {
     model,
     section,
     file: (suffix) => fetchFile(files[suffix], options),
-    weights: openWeights(model, options),
+    weights,
     options,
     progress: (phase, loaded, total) => options.onProgress?.({ phase, loaded, total }),
   });

@@ -35,6 +35,12 @@ const storage = (dtype) =>
   isFloat(dtype) ? Float32Array : dtype === 'u32' ? Uint32Array : Int32Array;
 
 /**
+ * @param {Place} place
+ * @param {number} copy
+ */
+const pick = ({ copies }, copy) => copies[copy % copies.length];
+
+/**
  * The size of a band of texels.
  * @param {number} texels
  */
@@ -200,7 +206,9 @@ class WebglSession {
       let data = new Int32Array(bytes.buffer, start, wide ? 2 * elements : elements);
       // The low words of 64-bit integers.
       if (wide) data = data.filter((_, k) => k % 2 === 0);
-      const place = { copies: elements ? [this.lines(ints, Math.ceil(elements / 4))] : [this.nothing] };
+      const place = {
+        copies: elements ? [this.lines(ints, Math.ceil(elements / 4))] : [this.nothing],
+      };
       if (elements) this.upload(place.copies[0], data);
       this.weights.push(place);
     }
@@ -388,6 +396,8 @@ class WebglSession {
    * @returns {Draw[]}
    */
   expand(steps, sizes, places, onBlock) {
+    const use = (/** @type {any} */ [place, copy = 0]) =>
+      /** @type {Use} */ ([places[place], size(copy, sizes)]);
     return steps.flatMap((step) => {
       if (step.loop) {
         /** @type {Draw[]} */
@@ -400,8 +410,6 @@ class WebglSession {
       }
       const texels = size(step.texels, sizes);
       if (!(texels > 0)) return [];
-      const use = (/** @type {any} */ [place, copy = 0]) =>
-        /** @type {Use} */ ([places[place], size(copy, sizes) & 1]);
       let block = -1;
       if (step.stacked) {
         block = size(step.writes[0][1], sizes) >> 1;
@@ -456,12 +464,12 @@ class WebglSession {
       if (program.values[i] !== value) gl.uniform1i(program.places[i], (program.values[i] = value));
     });
     reads.forEach(([place, copy], unit) => {
-      const texture = place.copies[copy] ?? place.copies[0];
+      const texture = pick(place, copy);
       if (this.units[unit] === texture) return;
       gl.activeTexture(gl.TEXTURE0 + unit);
       gl.bindTexture(gl.TEXTURE_2D, (this.units[unit] = texture).texture);
     });
-    this.target(writes.map(([place, copy]) => place.copies[copy] ?? place.copies[0]));
+    this.target(writes.map(([place, copy]) => pick(place, copy)));
     const { x, y, width, height } = blockPlace(Math.max(0, block), texels);
     gl.viewport(x, y, width, height);
     gl.drawArrays(gl.TRIANGLES, 0, 3);

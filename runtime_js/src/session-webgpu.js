@@ -8,7 +8,7 @@ import { WebconvError } from './errors.js';
 import { count, size } from './shape.js';
 
 /** @import { CreateSession, DType, LoadOptions, Session, SessionContext, Sizes, TypedArray, Weights } from './types.d.ts' */
-/** @import { Dispatch, EntrySection, Planned, Resource, Section, ShaderSection, StateBuffers, Step, Storage, WebgpuPlan } from './webgpu.d.ts' */
+/** @import { Dispatch, Planned, Resource, Section, ShaderSection, StateBuffers, Step, Storage, VariantSection, WebgpuPlan } from './webgpu.d.ts' */
 
 /** Uniform blocks lie at multiples of this. */
 const ROW = 256;
@@ -81,6 +81,8 @@ class WebgpuSession {
   pipelines = [];
   /** @type {Map<string, GPUBindGroupLayout>} */
   layouts = new Map();
+  /** @type {Set<WebgpuPlan>} */
+  plans = new Set();
 
   /**
    * @param {SessionContext} context
@@ -109,20 +111,24 @@ class WebgpuSession {
 
   /** @param {SessionContext} context */
   async load({ weights, progress }) {
-    const { shaders } = this.section;
+    const needed = new Set(this.section.entries.flatMap(({ variants }) => shadersOf(variants[0])));
     let done = 0;
-    const compile = async (/** @type {ShaderSection} */ shader) => {
-      const pipeline = await this.compile(shader);
-      progress('compile', ++done, shaders.length);
-      return pipeline;
-    };
-    await this.checked(async () => {
-      const uploading = this.upload(weights);
-      this.pipelines = await Promise.all(shaders.map(compile));
-      await uploading;
+    const compiling = [...needed].map(async (shader) => {
+      await this.pipeline(shader);
+      progress('compile', ++done, needed.size);
     });
-    this.stats.pipelines = shaders.length;
+    await Promise.all([this.checked(() => this.upload(weights)), ...compiling]);
     progress('upload', weights.bytes, weights.bytes);
+  }
+
+  /**
+   * Compiles a shader, once.
+   * @param {number} shader
+   */
+  async pipeline(shader) {
+    if (this.pipelines[shader]) return;
+    this.pipelines[shader] = await this.checked(() => this.compile(this.section.shaders[shader]));
+    this.stats.pipelines++;
   }
 
   /** @param {ShaderSection} shader */
@@ -172,33 +178,38 @@ class WebgpuSession {
    * @param {Sizes} sizes
    * @returns {Promise<WebgpuPlan>}
    */
-  bind(position, sizes) {
+  async bind(position, sizes) {
+    const { symbols, inputs, lengths, variants } = this.section.entries[position];
+    const variant = variants.find(({ ones }) => ones(sizes).every((n) => n === 1)) ?? variants[0];
+    await Promise.all(shadersOf(variant).map((shader) => this.pipeline(shader)));
+    const { writes } = this.model.entries[position];
     return this.checked(() => {
-      const entry = this.section.entries[position];
-      const { writes } = this.model.entries[position];
       const plan = {
         position,
-        entry,
+        variant,
         writes,
         states: writes.map((k) => count(this.model.states[k].shape.map((n) => size(n, sizes)))),
-        slots: entry.slots(sizes),
-        inputs: entry.inputs(sizes),
-        lengths: entry.lengths(sizes),
-        ...this.expand(entry, sizes),
+        slots: variant.slots(sizes),
+        inputs: inputs(sizes),
+        lengths: lengths(sizes),
+        ...this.expand(symbols, variant, sizes),
         groups: new Map(),
         generation: -1,
       };
       this.prepare(plan);
+      this.plans.add(plan);
+      for (const known of this.plans) this.regroup(known);
       return plan;
     });
   }
 
   /**
    * The dispatches of a run in order, loops unrolled.
-   * @param {EntrySection} entry
+   * @param {string[]} symbols
+   * @param {VariantSection} variant
    * @param {Sizes} sizes
    */
-  expand({ symbols, loops, steps }, sizes) {
+  expand(symbols, { loops, steps }, sizes) {
     const known = { ...sizes };
     /** @type {Planned[]} */
     const dispatches = [];
@@ -233,14 +244,21 @@ class WebgpuSession {
   }
 
   /**
-   * Makes buffers large enough, and bind groups anew if that replaced any.
+   * Makes buffers large enough; bind groups are made anew if that replaced any.
    * @param {WebgpuPlan} plan
    */
   prepare(plan) {
     plan.slots.forEach((n, k) => this.grow(`slot${k}`, n, STORAGE | COPY_SRC));
     plan.inputs.forEach((n, k) => this.grow(`input${k}`, n, STORAGE | COPY_DST));
     this.growReadback(plan.lengths.reduce((sum, n) => sum + n, 0));
-    plan.writes.forEach((k, i) => this.fitState(k, plan.states[i] * 4));
+    plan.writes.forEach((k, i) => {
+      this.stateCopy(k, 1 - (this.states[k]?.now ?? 0), plan.states[i] * 4);
+    });
+    this.regroup(plan);
+  }
+
+  /** @param {WebgpuPlan} plan */
+  regroup(plan) {
     if (plan.generation === this.generation) return;
     plan.generation = this.generation;
     plan.groups.clear();
@@ -261,29 +279,35 @@ class WebgpuSession {
     const bytes = roundUp(Math.max(elements, 1) * 4, 16);
     const old = this.pool.get(name);
     if (old && old.size >= bytes) return;
+    const { maxStorageBufferBindingSize: most } = this.device.limits;
+    if (bytes > most) {
+      const rule = `a tensor may have ${most} bytes on this GPU`;
+      throw new WebconvError('out-of-memory', `${rule}, but one has ${bytes}`);
+    }
     old?.destroy();
     this.pool.set(name, this.device.createBuffer({ size: bytes, usage }));
-    this.generation++;
+    if (usage & STORAGE) this.generation++;
   }
 
   /**
-   * A state's buffers, which are replaced if it has another size now.
+   * One of a state's two copies, replaced if it has another size now.
    * @param {number} k
+   * @param {number} copy
    * @param {number} bytes
    */
-  fitState(k, bytes) {
-    const old = this.states[k];
-    if (old?.bytes === bytes) return old;
-    // What is being encoded may still copy from the old ones.
-    queueMicrotask(() => old?.buffers.forEach((buffer) => buffer.destroy()));
-    const buffers = [0, 1].map(() =>
-      this.device.createBuffer({
-        size: roundUp(Math.max(bytes, 4), 16),
-        usage: STORAGE | COPY_SRC | COPY_DST,
-      }),
-    );
+  stateCopy(k, copy, bytes) {
+    const state = (this.states[k] ??= { copies: [], now: 0 });
+    const old = state.copies[copy];
+    if (old?.bytes === bytes) return old.buffer;
+    // What is being encoded may still copy from the old one.
+    queueMicrotask(() => old?.buffer.destroy());
+    const buffer = this.device.createBuffer({
+      size: roundUp(Math.max(bytes, 4), 16),
+      usage: STORAGE | COPY_SRC | COPY_DST,
+    });
+    state.copies[copy] = { buffer, bytes };
     this.generation++;
-    return (this.states[k] = { buffers, now: 0, bytes });
+    return buffer;
   }
 
   /**
@@ -327,8 +351,8 @@ class WebgpuSession {
       return { buffer: this.weights[k], offset: resource[2], size: resource[3] };
     }
     if (kind === 'slot' || kind === 'input') return { buffer: this.buffer(kind + k) };
-    const { buffers, now } = this.states[k];
-    return { buffer: buffers[kind === 'state' ? now : 1 - now] };
+    const { copies, now } = this.states[k];
+    return { buffer: copies[kind === 'state' ? now : 1 - now].buffer };
   }
 
   // -- running -----------------------------------------------------------------------------------
@@ -348,7 +372,7 @@ class WebgpuSession {
       return this.submit(
         encoder,
         fetch.map((k) => ({
-          from: this.buffer(`slot${plan.entry.outputs[k]}`),
+          from: this.buffer(`slot${plan.variant.outputs[k]}`),
           length: plan.lengths[k],
           type: this.storage(types[k].dtype),
         })),
@@ -446,21 +470,22 @@ class WebgpuSession {
    */
   setState(k, shape, data) {
     return this.checked(() => {
-      const { buffers, now, bytes } = this.fitState(k, count(shape) * 4);
-      this.write(buffers[now], data ?? new Uint8Array(bytes));
+      const bytes = count(shape) * 4;
+      const target = this.stateCopy(k, this.states[k]?.now ?? 0, bytes);
+      this.write(target, data ?? new Uint8Array(bytes));
     });
   }
 
   /** @param {number} k */
   async getState(k) {
-    const { buffers, now, bytes } = this.states[k];
+    const { buffer, bytes } = this.state(k);
     const type = this.storage(this.model.states[k].dtype);
-    const [copy] = await this.checked(() => {
+    const [data] = await this.checked(() => {
       this.growReadback(bytes / 4);
       const encoder = this.device.createCommandEncoder();
-      return this.submit(encoder, [{ from: buffers[now], length: bytes / 4, type }]);
+      return this.submit(encoder, [{ from: buffer, length: bytes / 4, type }]);
     });
-    return copy;
+    return data;
   }
 
   /**
@@ -473,35 +498,50 @@ class WebgpuSession {
     return this.checked(() => {
       const row = count(shape.slice(axis + 1)) * 4;
       const outer = row && count(shape.slice(0, axis));
-      const old = this.states[k];
-      const from = old.buffers[old.now];
-      const next = this.fitState(k, outer * rows.length * row);
-      const to = next.buffers[1 - next.now];
+      const { buffer } = this.state(k);
+      const target = this.stateCopy(k, 1 - this.states[k].now, outer * rows.length * row);
       const encoder = this.device.createCommandEncoder();
       for (let o = 0; o < outer; o++) {
         rows.forEach((r, i) => {
-          const target = (o * rows.length + i) * row;
-          encoder.copyBufferToBuffer(from, (o * shape[axis] + r) * row, to, target, row);
+          const to = (o * rows.length + i) * row;
+          encoder.copyBufferToBuffer(buffer, (o * shape[axis] + r) * row, target, to, row);
         });
       }
       this.device.queue.submit([encoder.finish()]);
-      next.now ^= 1;
+      this.states[k].now ^= 1;
     });
+  }
+
+  /** @param {number} k */
+  state(k) {
+    const { copies, now } = this.states[k];
+    return copies[now];
   }
 
   // -- the end -----------------------------------------------------------------------------------
 
   /** @param {WebgpuPlan} plan */
   release(plan) {
+    this.plans.delete(plan);
     plan.uniform.destroy();
   }
 
   dispose() {
-    const states = this.states.flatMap((state) => state?.buffers ?? []);
+    const states = this.states.flatMap((state) => state.copies.map(({ buffer }) => buffer));
     for (const buffer of [...this.pool.values(), ...this.weights, ...states]) buffer.destroy();
     if (this.ownsDevice) this.device.destroy();
   }
 }
+
+/** @param {VariantSection} variant */
+const shadersOf = ({ steps }) => [...new Set(dispatchesOf(steps).map(([shader]) => shader))];
+
+/**
+ * @param {Step[]} steps
+ * @returns {Dispatch[]}
+ */
+const dispatchesOf = (steps) =>
+  steps.flatMap((step) => (Array.isArray(step) ? [step] : dispatchesOf(step.body)));
 
 /** @param {GPUDeviceLostInfo} info */
 const lostError = ({ message, reason }) =>

@@ -22,13 +22,22 @@ export interface Repeat {
 export type Step = Dispatch | Repeat;
 
 export interface EntrySection {
-  /** The first members of the uniform block; the indices of `loops` nested loops follow. */
+  /** The first members of the uniform block; the indices of nested loops follow. */
   symbols: string[];
-  loops: number;
-  /** Elements of the slots, inputs and outputs; all have four bytes. */
-  slots: (sizes: Sizes) => number[];
+  /** Elements of the inputs and outputs; all have four bytes. */
   inputs: (sizes: Sizes) => number[];
   lengths: (sizes: Sizes) => number[];
+  /** The first that fits is taken; the last one fits all sizes. */
+  variants: VariantSection[];
+}
+
+export interface VariantSection {
+  /** It fits the sizes at which all of these are 1. */
+  ones: (sizes: Sizes) => number[];
+  /** How deep loops are nested. */
+  loops: number;
+  /** Elements of the slots. */
+  slots: (sizes: Sizes) => number[];
   /** The slot of each output. */
   outputs: number[];
   steps: Step[];
@@ -57,7 +66,7 @@ export interface Planned {
 /** What `bind` gives. */
 export interface WebgpuPlan {
   position: number;
-  entry: EntrySection;
+  variant: VariantSection;
   /** The states that a run replaces, and their elements. */
   writes: number[];
   states: number[];
@@ -75,9 +84,8 @@ export interface WebgpuPlan {
 
 /** Both copies of a state, and which of them holds it now. */
 export interface StateBuffers {
-  buffers: GPUBuffer[];
+  copies: { buffer: GPUBuffer; bytes: number }[];
   now: number;
-  bytes: number;
 }
 
 export type Storage = Float32ArrayConstructor | Int32ArrayConstructor | Uint32ArrayConstructor;

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from webconv import runtime_js
 from webconv.backends.compiled import Compiled, Weights, gather_weights
 from webconv.backends.dims_js import js_literal
 from webconv.backends.kernel import Entry
 from webconv.backends.lower import lower
 from webconv.ir import dims
-from webconv.ir.graph import Program
+from webconv.ir.graph import Graph, Program, Value
 from webconv.ir.op import Array
-from webconv import runtime_js
 from webconv.verify.browser import Browser, Page
 
 Compile = Callable[[Program, Mapping[str, Entry], Weights], Compiled]
@@ -28,7 +28,8 @@ OPEN = """async (sessionUrl, moduleUrl, weights, options) => {
     const adapter = await navigator.gpu.requestAdapter();
     options.device = globalThis.device ??= await adapter.requestDevice();
   }
-  const [{ createSession }, { model, section }] = [await import(sessionUrl), await import(moduleUrl)];
+  const { createSession } = await import(sessionUrl);
+  const { model, section } = await import(moduleUrl);
   const session = await createSession({
     model, section, options: { allowSoftware: true, ...options },
     weights: {
@@ -105,7 +106,7 @@ class Opened:
         self.page.evaluate("() => globalThis.opened.session.dispose()")
 
 
-def bind_sizes(graph: Any, inputs: Mapping[str, Array]) -> dict[str, int]:
+def bind_sizes(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, int]:
     """The symbols' values."""
     sizes: dict[str, int] = {}
     for name, v in graph.inputs.items():
@@ -134,6 +135,12 @@ class Workbench:
         self.page = browser.page()
         self._count = itertools.count()
 
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.page.close()
+
     def open(self, program: Program, **options: Any) -> Opened:
         """Compiles a program and starts a session for it."""
         lowered = {name: lower(program, name) for name in program.entries}
@@ -154,7 +161,7 @@ def describe(program: Program) -> dict[str, Any]:
     """As much of `Model` as sessions read."""
     order = [s.name for s in program.states]
 
-    def tensor(name: str, v: Any) -> dict[str, Any]:
+    def tensor(name: str, v: Value) -> dict[str, Any]:
         return {"name": name, "dtype": v.type.dtype.name, "shape": list(v.shape)}
 
     return {

@@ -1,19 +1,51 @@
-"""Passes: functions from Program to Program."""
+"""Passes: functions from Program to Program that leave what it computes alone.
+
+Kernels are fused by construction when a graph is lowered. What is left to passes is what changes
+the graph: constants and identities go, transposes cancel, scales, shifts and embeddings are folded
+into weights. See `rewrite` for rules and their driver.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from webconv.ir.graph import Program
+from webconv.passes.algebra import ALGEBRA
+from webconv.passes.constants import CONSTANTS
+from webconv.passes.layout import LAYOUT, reshape_unit_axes
+from webconv.passes.movement import MOVEMENT
+from webconv.passes.rewrite import Explain, rewrite
+from webconv.passes.tables import table_rules
+from webconv.passes.weights import WEIGHTS
 
-Pass = Callable[[Program], Program]
-
-# In the order in which they run.
-PIPELINE: tuple[Pass, ...] = ()
+SIMPLIFY = (*CONSTANTS, *ALGEBRA, *MOVEMENT)
 
 
-def optimise(program: Program) -> Program:
-    """`program` after every pass of the pipeline."""
-    for step in PIPELINE:
-        program = step(program)
+def passes(
+    fold_tables_bytes: int | None = None, explain: Explain | None = None
+) -> tuple[Callable[[Program], Program], ...]:
+    """The pipeline; for the arguments see `optimise`."""
+    stages = (
+        SIMPLIFY,
+        (*SIMPLIFY, *LAYOUT, *WEIGHTS),
+        (*SIMPLIFY, *table_rules(fold_tables_bytes), reshape_unit_axes),
+    )
+    return tuple(partial(rewrite, rules=rules, explain=explain) for rules in stages)
+
+
+PASSES = passes()
+
+
+def optimise(
+    program: Program, *, fold_tables_bytes: int | None = None, explain: Explain | None = None
+) -> Program:
+    """`program` through every pass.
+
+    An embedding in front of a recurrent operator becomes a table of gate pre-activations if that is
+    no larger than table and weights, or has at most `fold_tables_bytes`. `explain` takes a line for
+    each node that a rule nearly fits, with the reason why it was left alone.
+    """
+    for run in passes(fold_tables_bytes, explain):
+        program = run(program)
     return program

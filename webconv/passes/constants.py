@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from webconv.ir import ops
-from webconv.ir.graph import Constant, Input, Node, Value, constant
+from webconv.ir.graph import Constant, Node, Value, constant
 from webconv.ir.op import Array
 from webconv.ir.ops import Elementwise
 from webconv.passes.rewrite import Rule, Uses
@@ -39,17 +39,14 @@ def is_filled(array: Array, number: float) -> bool:
 
 def fold_constants(node: Node, uses: Uses) -> tuple[Value, ...] | None:
     """f(constants) -> constant, unless it would have more elements than f reads."""
-    arrays = [None if v is None else v.constant for v in node.inputs]
-    given = [a for a in arrays if a is not None]
-    if len(given) < sum(v is not None for v in node.inputs) or isinstance(node.op, Constant | Input):
+    arrays = [v.constant for v in node.inputs if v is not None]
+    if any(a is None for a in arrays) or not arrays or any(True for _ in node.op.dims):
         return None
-    sizes = [v.type.size for v in node.outputs]
-    if any(True for _ in node.op.dims) or not all(isinstance(n, int) for n in sizes):
-        return None
-    if sum(n for n in sizes if isinstance(n, int)) > sum(a.size for a in given):
+    size = sum((v.type.size for v in node.outputs), 0)
+    if not isinstance(size, int) or size > sum(a.size for a in arrays if a is not None):
         return None
     with np.errstate(all="ignore"):
-        results = node.op.eval(*arrays)  # type: ignore[arg-type]
+        results = node.op.eval(*(v and v.constant for v in node.inputs))  # type: ignore[arg-type]
     pairs = zip(results, node.outputs, strict=True)
     return tuple(constant(np.asarray(a).astype(v.type.dtype.numpy)) for a, v in pairs)
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from webconv.ir import ops
 from webconv.ir.graph import Node, Value, constant
-from webconv.ir.op import Op, normalise_axis
+from webconv.ir.op import Op
 from webconv.ir.ops.reduction import Reduce
 from webconv.passes.constants import BROADCASTING
 from webconv.passes.rewrite import Rule, Uses
 
-Order = tuple[int, ...]
+Order: TypeAlias = tuple[int, ...]
+T = TypeVar("T")
 
 
 def sink_transpose(node: Node, uses: Uses) -> Value | None:
     """f(transpose(x), transpose(y), c) -> transpose(f(x, y, transposed c))"""
-    orders = {v.node.op.permutation for v in node.inputs if v and isinstance(v.node.op, ops.Transpose)}
+    behind = (v.node.op for v in node.inputs if v)
+    orders = {op.permutation for op in behind if isinstance(op, ops.Transpose)}
     if len(orders) != 1 or not isinstance(node.op, (*BROADCASTING, ops.Concat)):
         return None
     (order,) = orders
@@ -29,7 +32,7 @@ def sink_transpose(node: Node, uses: Uses) -> Value | None:
     op = node.op
     if isinstance(op, ops.Concat):
         op = ops.Concat(order[op.axis])
-    return ops.Transpose(order)(Node(op, inputs, node.name).outputs[0])  # type: ignore[no-any-return]
+    return ops.Transpose(order)(Node(op, inputs, node.name).outputs[0])
 
 
 def _untransposed(value: Value, order: Order) -> Value | None:
@@ -53,7 +56,7 @@ def sink_transpose_below_axes(node: Node, uses: Uses) -> Value | None:
             moved = _under(op, order)
             if moved is not None:
                 y = moved(x)
-                return ops.Transpose(_remaining(op, order))(y)  # type: ignore[no-any-return]
+                return ops.Transpose(_remaining(op, order))(y)
     return None
 
 
@@ -70,7 +73,8 @@ def _under(op: Op, order: Order) -> Op | None:
     return None
 
 
-def _back(values: Sequence[object], order: Order) -> tuple[object, ...]:
+def _back(values: Sequence[T], order: Order) -> tuple[T, ...]:
+    """`values` per axis, for the axes before the transpose."""
     return tuple(values[k] for k in np.argsort(order))
 
 
@@ -89,7 +93,7 @@ def reshape_unit_axes(node: Node, uses: Uses) -> Value | None:
         case Node(ops.Transpose(order), [Value() as x]):
             wide = [a for a in order if x.shape[a] != 1]
             if wide == sorted(wide):
-                return ops.Reshape(node.outputs[0].shape)(x)  # type: ignore[no-any-return]
+                return ops.Reshape(node.outputs[0].shape)(x)
     return None
 
 

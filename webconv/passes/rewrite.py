@@ -1,8 +1,8 @@
 """The driver of rewrite rules: applies them to every node of a program until none fires.
 
-A rule takes a node and the number of readers of values. It gives what stands in the node's place
-(a value, or a tuple of them for a node of several outputs), None where it does not fit, or a
-Refusal where it nearly fits. Its docstring is the rewrite.
+A rule takes a node and the number of readers of values. It gives what stands in the node's place,
+a value or a tuple of them for a node of several outputs, or None where it does not fit. Where it
+nearly fits it may raise a Refusal with the reason. Its docstring is the rewrite.
 
 A sweep rebuilds a graph from its inputs to its outputs. On the way, equal operators on equal inputs
 become one node, and what nothing reaches any more is gone.
@@ -14,7 +14,6 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from webconv.ir.errors import GraphError
@@ -25,20 +24,23 @@ from webconv.ir.op import Op, TensorType
 Uses: TypeAlias = Mapping[Value, int]
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Why a rule leaves a node alone that it nearly fits: the answer to "why did it not fuse?"."""
-
-    reason: str
-
-
-Rule: TypeAlias = Callable[[Node, Uses], Value | tuple[Value, ...] | Refusal | None]
+Rule: TypeAlias = Callable[[Node, Uses], Value | tuple[Value, ...] | None]
 
 # Takes a line for every refusal that stands in the end.
 Explain: TypeAlias = Callable[[str], None]
 
 # More sweeps than this mean that rules undo each other.
 MOST_SWEEPS = 100
+
+
+class Refusal(Exception):
+    """Why a rule leaves a node alone that it nearly fits: the answer to "why did it not fuse?"."""
+
+
+def expect(condition: object, reason: str) -> None:
+    """Refuse with `reason` unless `condition` holds."""
+    if not condition:
+        raise Refusal(reason)
 
 
 def rewrite(program: Program, rules: Sequence[Rule], explain: Explain | None = None) -> Program:
@@ -135,25 +137,29 @@ class _Sweep:
 
     def _fire(self, node: Node) -> tuple[Value, ...] | None:
         """What the first rule that fires on `node` gives."""
+        if not node.inputs:
+            return None
         for rule in self._rewriter.rules:
-            found = rule(node, self._uses)
-            if isinstance(found, Refusal):
-                self.refusals.append(f"{_label(node)}: {rule.__name__}: {found.reason}")
-            elif found is not None:
+            try:
+                found = rule(node, self._uses)
+            except Refusal as refusal:
+                self.refusals.append(f"{_label(node)}: {rule.__name__}: {refusal}")
+                continue
+            if found is not None:
                 results = found if isinstance(found, tuple) else (found,)
                 if self._accepts(rule, node, results):
                     return results
         return None
 
     def _accepts(self, rule: Rule, node: Node, results: tuple[Value, ...]) -> bool:
-        """Check types, and that no guard is lost; name new nodes after the one they replace."""
+        """See that no guard is lost, and check the types; name new nodes after `node`."""
+        fresh = self._fresh(results)
+        if not {*node.guards} <= {g for n in fresh for g in n.guards}:
+            return False
         was, becomes = [v.type for v in node.outputs], [v.type for v in results]
         if was != becomes:
             types = f"{_joined(was)} must not become {_joined(becomes)}"
             raise GraphError(f"{_label(node)}: {rule.__name__}: {types}")
-        fresh = self._fresh(results)
-        if not {*node.guards} <= {g for n in fresh for g in n.guards}:
-            return False
         for n in fresh:
             n.name = n.name or node.name
         self._known.update(fresh)

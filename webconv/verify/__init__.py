@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from webconv.ir.errors import BrowserError, ParityError, WebconvError
@@ -128,8 +129,9 @@ def _outputs(
         wanted = [(w, outputs) for w in run.outputs] + [(w, states) for w in run.expected_states]
         for want, got in wanted:
             array, dtype = got[want.name]
-            result = compare(array, dtype, want, tolerance(dtype, *limits))
             key = f"{run.entry}/{want.name}" if several else want.name
+            result = compare(array, dtype, want, tolerance(dtype, *limits))
+            result = replace(result, name=key)
             found[key] = found[key].merged(result) if key in found else result
     return tuple(found.values())
 

@@ -23,7 +23,8 @@ SIZES = (7, 16, 32, 64, 128, 256)
 def read_npz(path: Path) -> dict[str, Array]:
     """The arrays of an npz file; raises ModelFormatError for anything else, pickles included."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ModelFormatError(f"{path.name}: it is not an npz file")
             return {name: archive[name] for name in archive.files}

@@ -28,6 +28,7 @@ IGNORED = frozenset(
 )
 IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # A layer's compute dtype by the name of its dtype policy.
+Config = dict[str, Any]
 POLICIES: Mapping[str, DType] = {
     "float32": dtypes.f32,
     "float64": dtypes.f64,
@@ -162,7 +163,7 @@ class Parser:
             config = {} if config is None else {"value": config}
         name = config.get("name", entry.get("name"))
         name = name if isinstance(name, str) else class_name.lower()
-        is_operation = self.dialect.major == 3 and dialects.is_operation(class_name, config, entry)
+        is_operation = self._is_operation(class_name, config, entry)
         policy = config.get("dtype")
         trainable = config.get("trainable") is not False
         key, config = dialects.canonical(class_name, config, self.dialect)
@@ -192,6 +193,11 @@ class Parser:
         if problems:
             layer.rule = Rule(_nothing)
         return layer
+
+    def _is_operation(self, class_name: str, config: Config, entry: Mapping[str, Any]) -> bool:
+        if self.dialect.major < 3 or f"op:{class_name}" not in self.rules:
+            return False
+        return dialects.is_operation(class_name, config, entry)
 
     def _children(self, layer: Layer, children: Mapping[str, Any]) -> None:
         for attribute, child in children.items():

@@ -30,7 +30,8 @@ class Rule:
 
     `function(layer, *tensors, **config)` gives the outputs; its keyword-only parameters are the
     config's arguments with Keras's defaults. `weights` names the layer's arrays in Keras's order of
-    creation: `name?argument` exists only if that argument is true, `~name` is not trainable.
+    creation: `name?argument` exists only if that argument is true, `~name` is not trainable, and
+    `=name` is a child's weight that the new layout of files repeats.
     `ignores` names arguments without a meaning at inference. With `keeps_mask` the outputs have the
     first input's mask. `children` gives the configs of layers inside of the layer, by attribute.
     `repack` turns arrays of an older layout into those that the function asks for.

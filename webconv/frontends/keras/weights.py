@@ -30,6 +30,11 @@ class Slot(NamedTuple):
     name: str
     trainable: bool
 
+    @property
+    def is_repeated(self) -> bool:
+        """True for a child's weight that only the new layout stores here too."""
+        return self.name.startswith("=")
+
 
 def own_slots(layer: Layer) -> list[Slot]:
     """The layer's own weights in Keras's order of creation."""
@@ -58,6 +63,8 @@ def slots(node: Layer | Model, trainable: bool = True) -> Iterator[Slot]:
     trainable = trainable and node.trainable
     if isinstance(node, Layer):
         for slot in own_slots(node):
+            if slot.is_repeated:
+                continue
             yield slot._replace(trainable=slot.trainable and trainable)
         inner = node.config.get("model")
         children: Sequence[Layer | Model] = list(node.children.values())
@@ -154,9 +161,14 @@ def _fill_in_order(
 # The new layout -----------------------------------------------------------------------------
 
 
+# Classes that are exported under another name than their own, by which their weights are stored.
+EXPORTED = {"GroupQueryAttention": "GroupedQueryAttention"}
+
+
 def snake_names(class_name: str) -> list[str]:
     """How Keras 3, and how Keras 2.12 to 2.15, write a class in snake case."""
     plain = re.sub(r"\W+", "", class_name.split(">")[-1])
+    plain = EXPORTED.get(plain, plain)
     out = []
     for word in ("[A-Z][a-z]+", "[A-Z][a-z0-9]+"):
         split = re.sub(f"(.)({word})", r"\1_\2", plain)

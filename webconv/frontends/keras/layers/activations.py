@@ -116,16 +116,19 @@ def sparse_plus(x: Value) -> Value:
 
 
 def sparsemax(x: Value, axis: int = -1) -> Value:
-    """The projection of x onto the simplex (Martins 2016)."""
+    """The projection of x onto the simplex (Martins 2016), as Keras 3 has it.
+
+    The paper subtracts (the sum of the k largest - 1) / k; Keras sums the running sums instead.
+    """
     axis = normalise_axis(axis, x.type.rank)
     n = x.shape[axis]
     ordered, _ = ops.TopK(n, axis)(x)
-    total = ops.Affine(1.0, -1.0)(ops.CumSum(axis)(ordered))
-    counts = common.cast(ops.Iota(n)(), x.type.dtype)
-    counts = common.reshape(ops.Affine(1.0, 1.0)(counts), [-1, *[1] * (x.type.rank - 1 - axis)])
-    inside = ops.Greater()(ops.Mul()(ordered, counts), total)
+    total = ops.CumSum(axis)(ordered)
+    counts = ops.Affine(1.0, 1.0)(common.cast(ops.Iota(n)(), x.type.dtype))
+    counts = common.reshape(counts, [-1, *[1] * (x.type.rank - 1 - axis)])
+    inside = ops.Greater()(ops.Mul()(ordered, counts), ops.Affine(1.0, -1.0)(total))
     size = ops.ReduceSum((axis,), True)(common.cast(inside, x.type.dtype))
-    kept = ops.ReduceSum((axis,), True)(ops.Where()(inside, ordered, scalar(0, x)))
+    kept = ops.ReduceSum((axis,), True)(ops.Where()(inside, total, scalar(0, x)))
     tau = ops.Div()(ops.Affine(1.0, -1.0)(kept), size)
     return ops.Relu()(ops.Sub()(x, tau))
 

@@ -1,0 +1,79 @@
+"""Small programs that the tests of bundles and commands share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from webconv.ir import dims, ops
+from webconv.ir.dtypes import f32, i64
+from webconv.ir.graph import Graph, Program, State, Value, constant, input
+from webconv.ir.op import TensorType
+
+B, T = dims.symbol("batch"), dims.symbol("time")
+
+HOSTILE = (
+    "*/alert(1)//",
+    "</script><script>alert(1)</script>",
+    "__proto__",
+    "a\nname",
+    "\u2028",
+    "${alert(1)}`'\"\\",
+    "<!--",
+    "../../x",
+)
+
+
+def weights(seed: int, *shape: int) -> Value:
+    array = np.random.default_rng(seed).standard_normal(shape) / np.sqrt(shape[0])
+    return constant(array.astype(np.float32))
+
+
+def dense(name: str = "dense", inputs: int = 5, units: int = 3) -> Program:
+    """softmax(x @ w + b)."""
+    x = input("x", TensorType(f32, (B, inputs)))
+    y = ops.MatMul()(x, weights(0, inputs, units), name="dense")
+    y = ops.Softmax()(ops.Add()(y, weights(1, units)), name="softmax")
+    return Program({"main": Graph({"x": x}, {"probs": y})}, name=name)
+
+
+def lookup() -> Program:
+    """Ids as a Keras file has them, in float32, with a mask of their zeros."""
+    ids = input("ids", TensorType(f32, (B, T)))
+    table = weights(2, 50, 8)
+    from webconv.ir.dtypes import i32
+
+    found = ops.Gather(0)(table, ops.Cast(i32)(ids), name="embedding")
+    mask = ops.Not()(ops.Equal()(ids, constant(np.float32(0))))
+    kept = ops.Where()(ops.Reshape((B, T, 1))(mask), found, constant(np.float32(0)))
+    total = ops.ReduceSum((1,))(kept, name="sum")
+    return Program({"main": Graph({"ids": ids}, {"total": total})}, name="lookup")
+
+
+def counter() -> Program:
+    """A state per row of the batch, that starts at 0.5 and to which every run adds x."""
+    x, h = input("x", TensorType(f32, (B, 4))), input("h", TensorType(f32, (B, 4)))
+    total = ops.Add()(x, h, name="total")
+    doubled = ops.Mul()(total, constant(np.float32(2)), name="doubled")
+    state = State("h", TensorType(f32, (B, 4)), np.full((1, 4), 0.5, np.float32))
+    graph = Graph({"x": x}, {"doubled": doubled}, {"h": h}, {"h": total})
+    return Program({"main": graph}, (state,), "counter")
+
+
+def hostile() -> Program:
+    """Every name that a model has is one of HOSTILE."""
+    inputs = {n: input(n, TensorType(f32, (B, 2))) for n in HOSTILE}
+    total = None
+    for name, value in inputs.items():
+        total = value if total is None else ops.Add()(total, value, name=name)
+    outputs = {n: ops.Mul()(total, constant(np.float32(k)), name=n) for k, n in enumerate(HOSTILE)}
+    return Program({HOSTILE[0]: Graph(inputs, outputs)}, name=HOSTILE[1])
+
+
+def two_entries() -> Program:
+    """`encode` and `main`, which share a table of int64 ids."""
+    ids = input("ids", TensorType(i64, (B,)))
+    found = ops.Gather(0)(weights(3, 20, 4), ids, name="table")
+    x = input("x", TensorType(f32, (B, 4)))
+    y = ops.Tanh()(x, name="tanh")
+    entries = {"encode": Graph({"ids": ids}, {"row": found}), "main": Graph({"x": x}, {"y": y})}
+    return Program(entries, name="two")

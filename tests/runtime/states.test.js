@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { FakeSession, failure, fakeModel, open, tensor } from './fake.js';
+
+function stateful(state = {}) {
+  const model = fakeModel({
+    states: [tensor('h', 'f32', ['batch', 2], { batchAxis: 0, ...state })],
+  });
+  Object.assign(model.entries[0], {
+    symbols: ['batch'],
+    inputs: [tensor('x', 'f32', ['batch', 2])],
+    outputs: [tensor('y', 'f32', ['batch', 2])],
+    reads: [0],
+    writes: [0],
+  });
+  return model;
+}
+
+const run = async (runner, x) => [...(await runner.run({ x })).y.data];
+
+test('states start at zeros, live on, and reset', async () => {
+  const { runner, session } = await open(stateful());
+  assert.deepEqual(await run(runner, [[1, 2]]), [2, 4]);
+  assert.deepEqual(await run(runner, [[1, 2]]), [3, 6]);
+  runner.states.reset();
+  assert.deepEqual(await run(runner, [[1, 2]]), [2, 4]);
+  const set = session.log.filter((line) => line.startsWith('setState'));
+  assert.deepEqual(set, ['setState 0 [1,2] zeros', 'setState 0 [1,2] zeros']);
+});
+
+test('initial values are broadcast', async () => {
+  const initial = { data: [10, 20], shape: [1, 2] };
+  const { runner } = await open(stateful({ initial }));
+  assert.deepEqual(
+    await run(runner, [
+      [0, 0],
+      [1, 1],
+    ]),
+    [10, 20, 12, 22],
+  );
+});
+
+test('save and restore, with null for the initial value', async () => {
+  const { runner } = await open(stateful());
+  assert.deepEqual(await runner.states.save(), { h: null });
+  await run(runner, [[1, 2]]);
+  const saved = await runner.states.save();
+  assert.deepEqual([[...saved.h.data], saved.h.shape, saved.h.dtype], [[1, 2], [1, 2], 'f32']);
+  await run(runner, [[5, 5]]);
+  await runner.states.restore(saved);
+  assert.deepEqual(await run(runner, [[0, 0]]), [1, 2]);
+  await runner.states.restore({ h: null });
+  assert.deepEqual(await run(runner, [[0, 0]]), [0, 0]);
+  await runner.states.restore({
+    h: [
+      [3, 4],
+      [5, 6],
+    ],
+  });
+  assert.deepEqual(
+    await run(runner, [
+      [0, 0],
+      [0, 0],
+    ]),
+    [3, 4, 5, 6],
+  );
+});
+
+test('what restore cannot take is refused', async () => {
+  const { runner } = await open(stateful());
+  await assert.rejects(
+    runner.states.restore({ c: [[1, 2]] }),
+    failure('input-name', /no state 'c'/),
+  );
+  await assert.rejects(runner.states.restore({ h: [[1, 2, 3]] }), failure('shape', /'h'/));
+  await assert.rejects(runner.states.restore({ h: ['a', 'b'] }), failure('dtype'));
+});
+
+test('a batch that does not fit the states is refused until they are reset', async () => {
+  const { runner } = await open(stateful());
+  await run(runner, [[1, 2]]);
+  await assert.rejects(
+    run(runner, [
+      [1, 2],
+      [3, 4],
+    ]),
+    failure('shape'),
+  );
+  assert.deepEqual(await run(runner, [[1, 2]]), [3, 6]);
+  await runner.states.reset();
+  assert.deepEqual(
+    await run(runner, [
+      [1, 2],
+      [3, 4],
+    ]),
+    [2, 4, 6, 8],
+  );
+});
+
+test('select reorders rows, by the session or by copies', async () => {
+  const calls = [];
+  for (const own of [false, true]) {
+    const model = stateful();
+    const session = new FakeSession(model);
+    if (own) session.selectState = (...args) => calls.push(args);
+    const { runner } = await open(model, session);
+    await run(runner, [
+      [1, 2],
+      [3, 4],
+    ]);
+    await runner.states.select([1, 1, 0]);
+    if (own) assert.deepEqual(calls, [[0, [2, 2], 0, [1, 1, 0]]]);
+    else assert.deepEqual([...session.states[0]], [3, 4, 3, 4, 1, 2]);
+    await assert.rejects(runner.states.select([3]), failure('range', /\[0, 3\)/));
+  }
+});
+
+test('select works along an inner axis, and needs one', async () => {
+  const model = stateful({ shape: [2, 'batch', 2], batchAxis: 1 });
+  const session = new FakeSession(model);
+  const { runner } = await open(model, session);
+  await runner.states.restore({ h: { data: [1, 2, 3, 4, 5, 6, 7, 8], shape: [2, 2, 2] } });
+  await runner.states.select([1]);
+  assert.deepEqual([...session.states[0]], [3, 4, 7, 8]);
+  const without = await open(stateful({ batchAxis: undefined }));
+  await run(without.runner, [[1, 2]]);
+  await assert.rejects(without.runner.states.select([0]), failure('unsupported'));
+});
+
+test('a model without states has empty ones', async () => {
+  const { runner } = await open();
+  await runner.states.reset();
+  assert.deepEqual(await runner.states.save(), {});
+});
