@@ -159,9 +159,12 @@ class Context:
 
     def unique(self, name: str) -> str:
         """`name`, numbered if it was used before."""
-        count = self._names.get(name, 0)
-        self._names[name] = count + 1
-        return f"{name}_{count}" if count else name
+        made = name
+        while made in self._names:
+            self._names[name] += 1
+            made = f"{name}_{self._names[name]}"
+        self._names[made] = 0
+        return made
 
     def temp(self, dtype: DType, shape: Shape, ring: int = 1, name: str = "") -> Buffer:
         """A new temporary buffer."""

@@ -76,7 +76,8 @@ class Module:
         names: dict[Kernel, str] = {}
         for kernel in kernels(entry.steps):
             if kernel not in names:
-                names[kernel] = identifier(f"{k}/{kernel.name}")
+                # Numbered, because different names may have one identifier.
+                names[kernel] = identifier(f"{k}.{len(names)}/{kernel.name}")
                 self.functions.append(self.kernel(names[kernel], kernel, entry))
         self.functions.append(self.bind(k, entry, placements))
         self.functions.append(self.run(k, entry, names))

@@ -107,12 +107,12 @@ class Printer(ExpressionPrinter):
         for accumulator, init, _ in s.carries:
             start = self._splat(self._operand(init), accumulator.type, accumulator.lanes)
             self._emit(f"var {accumulator.name} = {start.code};")
-        start, stop = self._operand(s.start).code, self._operand(s.stop).at(SUM)
+        first, stop = self._operand(s.start).code, self._operand(s.stop).at(SUM)
         step = "stride" if isinstance(s, Share) else str(s.step)
         self._flush(lambda text: text.reads and _stores(s.body))
         i = s.counter.name
         advance = f"{i}++" if step == "1" else f"{i} += {step}"
-        self._emit(f"for (var {i} = {start}; {i} < {stop}; {advance}) {{")
+        self._emit(f"for (var {i} = {first}; {i} < {stop}; {advance}) {{")
         outer, self._pending = self._pending, {}
         self._depth += 1
         for inner in s.body:
