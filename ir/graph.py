@@ -107,9 +107,9 @@ def input(name: str, type: TensorType) -> Value:
 
 def constant(array: object, name: str = "") -> Value:
     """A constant value; Python floats become f32, ints i32."""
-    if isinstance(array, float):
+    if type(array) is float:  # np.float64 is a float too
         array = np.float32(array)
-    elif isinstance(array, int) and not isinstance(array, bool):
+    elif type(array) is int:
         array = np.int32(array)
     return Node(Constant(np.asarray(array)), (), name).outputs[0]
 

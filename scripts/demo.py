@@ -5,40 +5,44 @@ With no browser it does the same on wasm in this process, and says so.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
+import numpy as np
 import webconv
+from webconv.cli.console import Console
+from webconv.cli.verify import show
 from webconv.ir.errors import BrowserError
 from webconv.verify.browser import Browser
+from webconv.verify.machines import instantiate
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "text_generation"
 TIMEOUT = 120
+WINDOW, LENGTH, TEMPERATURE = 16, 400, 0.5
 
 
 def main() -> None:
     """Run the demo; exit 1 if a backend computes something else than NumPy."""
     console = Console()
-    console.print("[bold]Converting examples/text_generation/char_lstm.h5")
+    console.say("Converting examples/text_generation/char_lstm.h5")
     bundle = webconv.convert(EXAMPLE / "char_lstm.h5", EXAMPLE / "char_lstm_web", force=True)
     try:
         with Browser() as browser:
-            console.print(f"[bold]Checking every backend in Chromium {browser.version}")
+            console.say(f"Checking every backend in {browser.version}")
             report = bundle.verify(browser=browser)
-            console.print("[bold]Writing a text in the page")
+            console.say("Writing a text in the page")
             text = write_in_page(browser)
     except BrowserError as reason:
-        console.print(f"[yellow]No browser ({reason}): the same on wasm, in this process")
-        report = bundle.verify(backends=["wasm"], browser=None)
+        console.say(f"No browser, so the same on wasm, in this process. ({reason})")
+        report = bundle.verify(backends=["wasm"], browser="none")
         text = write_in_process(bundle)
-    console.print(text, style="italic", markup=False)
-    console.print(report.table())
+    console.say(f"\n{text}\n")
+    show(report, console)
     if not report.ok:
         sys.exit(1)
-    console.print("To play with it:  .venv/bin/webconv serve examples", highlight=False)
+    console.say("To play with it:  .venv/bin/webconv serve examples")
 
 
 def write_in_page(browser: Browser) -> str:
@@ -52,8 +56,19 @@ def write_in_page(browser: Browser) -> str:
 
 
 def write_in_process(bundle: webconv.Bundle) -> str:
-    """The same text, the model stepped by wasmtime."""
-    raise NotImplementedError
+    """A text by the bundle's wasm module, drawn at the page's temperature."""
+    alphabet = json.loads((EXAMPLE / "alphabet.json").read_text())
+    seed = json.loads((EXAMPLE / "seeds.json").read_text())[0]
+    instance, rng = instantiate(bundle), np.random.default_rng(7)
+    (name,), (result,) = bundle.program.main.inputs, bundle.program.main.outputs
+    text = seed
+    for _ in range(LENGTH):
+        window = np.zeros((1, WINDOW, len(alphabet)), np.float32)
+        for step, character in enumerate(text[-WINDOW:].rjust(WINDOW, "\n")):
+            window[0, step, alphabet.index(character)] = 1
+        chances = instance.run({name: window})[result][0].astype(np.float64) ** (1 / TEMPERATURE)
+        text += alphabet[rng.choice(len(alphabet), p=chances / chances.sum())]
+    return text[len(seed) :]
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from webconv.ir import dtypes, ops
 from webconv.ir.dims import Dim, product, symbol
 from webconv.ir.dtypes import DType
-from webconv.ir.graph import Graph, Program, State, Value, constant, input
+from webconv.ir.graph import Graph, Node, Program, State, Value, constant, input, toposort
 from webconv.ir.op import Op, TensorType, broadcast
 
 Array = Any
@@ -98,7 +99,8 @@ class Builder:
         if fits and not self.chance(10):
             return fits[-1] if self.chance(60) else self.choice(fits)
         made = self.new_input(self.integer(0, 3) if rank is None else rank, dtype or FLOAT)
-        return made if test(made) else self.pick(dtype, rank, test, exact)
+        assume(test(made))
+        return made
 
     def weight(self, *shape: int) -> Value:
         return constant(self.rng.integers(-8, 9, shape).astype(FLOAT.numpy) / 8)
@@ -131,13 +133,30 @@ class Builder:
 Maker = Callable[[Builder], Any]
 # What grows fast takes numbers that are limited; what is undefined somewhere, others.
 DOMAINS: dict[str, Callable[[Value], Value]] = {
-    **dict.fromkeys(("Exp", "Expm1", "Sinh", "Cosh", "Tan", "Gelu"), lambda x: ops.Clip(-4.0, 4.0)(x)),
-    **dict.fromkeys(("Log", "Log1p", "Sqrt", "Reciprocal"), lambda x: ops.Affine(1.0, 0.5)(ops.Abs()(x))),
+    **dict.fromkeys(
+        ("Exp", "Expm1", "Sinh", "Cosh", "Tan", "Gelu"), lambda x: ops.Clip(-4.0, 4.0)(x)
+    ),
+    **dict.fromkeys(
+        ("Log", "Log1p", "Sqrt", "Reciprocal"), lambda x: ops.Affine(1.0, 0.5)(ops.Abs()(x))
+    ),
     **dict.fromkeys(("Acos", "Asin", "Atanh"), lambda x: ops.Clip(-0.75, 0.75)(x)),
     "Acosh": lambda x: ops.Affine(1.0, 1.25)(ops.Abs()(x)),
 }
 JUMPS = ("Sign", "Ceil", "Floor", "Round", "Trunc", "IsNaN", "IsInf")
-EXACT = ("Identity", "Neg", "Abs", "Relu", "Not", "BitwiseNot", "Clip", "Add", "Sub", "Min", "Max", *JUMPS)
+EXACT = (
+    "Identity",
+    "Neg",
+    "Abs",
+    "Relu",
+    "Not",
+    "BitwiseNot",
+    "Clip",
+    "Add",
+    "Sub",
+    "Min",
+    "Max",
+    *JUMPS,
+)
 
 
 def unary(name: str, op: Op | None = None) -> Maker:
@@ -162,8 +181,10 @@ def binary(name: str) -> Maker:
         dtype = {"Logical": dtypes.bool_, "Bitwise": INT}.get(base) or b.choice((FLOAT, FLOAT, INT))
         jumps = base == "Comparison" or name in ("Mod", "Fmod", "Atan2")
         x = b.pick(dtype, exact=jumps)
-        y = b.pick(dtype, test=lambda v: v.type == x.type, exact=True) if jumps and b.chance(50) else None
-        y = y or (constant(b.grid(dtype=dtype)) if jumps else b.operand(x))
+        y = b.operand(x)
+        if jumps:
+            y = b.choice([v for v in b.pool if v.type == x.type and v not in b.rough])
+            y = y if b.chance(50) else constant(b.grid(dtype=dtype))
         if name == "Pow" and dtype == FLOAT:
             x = b.add(ops.Clip(0.25, 4.0)(x))
             y = constant(np.asarray(b.choice((1.0, 2.0, -1.0, 0.5, 3.0))))
@@ -185,15 +206,20 @@ def where(b: Builder) -> Value:
     if b.chance(20):
         c = constant(np.full((1,) * b.integer(0, x.type.rank), b.chance(50)))
     else:
-        c = ops.Greater()(b.pick(FLOAT, x.type.rank, lambda v: v.shape == x.shape, True), b.weight())
-        b.rough.discard(c)
+        other = b.pick(exact=True)
+        c = ops.Greater()(other, b.weight())
+        c = c if other.shape == x.shape else constant(b.grid(*(1 for _ in x.shape), dtype=dtypes.bool_))
     return b.add(ops.Where()(c, x, b.operand(x)))
 
 
 def reshape(b: Builder) -> Value:
     x = b.pick(b.choice((FLOAT, FLOAT, INT)))
     k = b.integer(0, x.type.rank)
-    shapes = [(*x.shape[:k], 1, *x.shape[k:]), (*x.shape[:k], product(x.shape[k:])), (product(x.shape),)]
+    shapes = [
+        (*x.shape[:k], 1, *x.shape[k:]),
+        (*x.shape[:k], product(x.shape[k:])),
+        (product(x.shape),),
+    ]
     if x.type.rank and x.shape[-1] in (4, 8):
         shapes.append((*x.shape[:-1], 2, int(x.shape[-1]) // 2))
     shapes.append(tuple(n for n in x.shape if n != 1))
@@ -233,7 +259,9 @@ def concat(b: Builder) -> Value:
     axis = b.axis(x)
     parts = [x]
     for _ in range(b.integer(0, 3)):
-        like = [v for v in b.pool if v.type.dtype == FLOAT and _differ(v, x) <= {axis % x.type.rank}]
+        like = [
+            v for v in b.pool if v.type.dtype == FLOAT and _differ(v, x) <= {axis % x.type.rank}
+        ]
         parts.insert(b.integer(0, len(parts)), b.choice(like))
     return b.add(ops.Concat(axis)(*parts))
 
@@ -318,7 +346,9 @@ def reduce(name: str) -> Maker:
     def make(b: Builder) -> Value:
         x = b.pick(test=lambda v: v.type.rank > 0)
         axes = tuple(a for a in range(x.type.rank) if b.chance(50)) if b.chance(80) else None
-        return b.add(getattr(ops, name)(axes, b.chance(50))(x), name in ("ReduceMean", "ReduceProd"))
+        return b.add(
+            getattr(ops, name)(axes, b.chance(50))(x), name in ("ReduceMean", "ReduceProd")
+        )
 
     return make
 
@@ -461,8 +491,10 @@ def scan(b: Builder) -> Value:
 
 
 MAKERS: dict[str, Maker] = {
-    **{name: unary(name) for name in ops.ELEMENTWISE if "Unary" in str(ops.ELEMENTWISE[name].__mro__)},
-    **{name: binary(name) for name in ops.ELEMENTWISE if "Unary" not in str(ops.ELEMENTWISE[name].__mro__)},
+    **{
+        name: unary(name) if issubclass(op, ops.Unary) else binary(name)
+        for name, op in ops.ELEMENTWISE.items()
+    },
     **{
         type(op).__name__: unary(type(op).__name__, op)
         for op in (
@@ -474,7 +506,12 @@ MAKERS: dict[str, Maker] = {
     **{"Where": where, "Cast": cast, "Reshape": reshape, "Transpose": transpose, "Slice": slice_},
     **{"Expand": expand, "Concat": concat, "Pad": pad, "Iota": iota, "Gather": gather},
     **{"GatherElements": gather_elements, "GatherND": gather_nd, "CumSum": cumsum, "TopK": topk},
-    **{"ScatterElements": scatter_elements, "ScatterND": scatter_nd, "MatMul": matmul, "Conv": conv},
+    **{
+        "ScatterElements": scatter_elements,
+        "ScatterND": scatter_nd,
+        "MatMul": matmul,
+        "Conv": conv,
+    },
     **{"ConvTranspose": conv_transpose, "Normalize": normalize, "Scan": scan},
     **{name: pool(name) for name in ("MaxPool", "AveragePool")},
     **{name: recurrent(name) for name in ("RNN", "GRU", "LSTM")},
@@ -526,15 +563,20 @@ def feeds(program: Program, n: int, seed: int) -> dict[str, Array]:
 def as_f32(graph: Graph) -> Graph:
     """The graph with f64 replaced by f32."""
     values: dict[Value, Value] = {}
-    for node in graph.nodes:
-        from webconv.ir.graph import Node
-
+    for node in toposort(
+        (
+            *graph.inputs.values(),
+            *graph.reads.values(),
+            *graph.outputs.values(),
+            *graph.writes.values(),
+        )
+    ):
         inputs = [None if v is None else values[v] for v in node.inputs]
         new = Node(_op_f32(node.op), inputs, node.name)
         values |= dict(zip(node.outputs, new.outputs, strict=True))
 
     def moved(given: Any) -> dict[str, Value]:
-        return {name: values[v] for name, v in given.items() if v in values}
+        return {name: values[v] for name, v in given.items()}
 
     return Graph(moved(graph.inputs), moved(graph.outputs), moved(graph.reads), moved(graph.writes))
 

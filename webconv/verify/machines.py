@@ -128,7 +128,7 @@ class WasmtimeMachine:
         self, bundle: Bundle, backend: str, variant: str | None, runs: Sequence[Run]
     ) -> Performance:
         start = time.perf_counter()
-        instance = _instantiate(bundle, variant or "simd")
+        instance = instantiate(bundle, variant or "simd")
         load_ms = 1000 * (time.perf_counter() - start)
         outputs: list[dict[str, Typed]] = []
         states: list[dict[str, Typed]] = []
@@ -145,7 +145,8 @@ class WasmtimeMachine:
         return Performance(variant, outputs, states, load_ms, run_ms)
 
 
-def _instantiate(bundle: Bundle, variant: str) -> Any:
+def instantiate(bundle: Bundle, variant: str = "simd") -> Any:
+    """The bundle's wasm module in this process, a `webconv.backends.wasm.host.Instance`."""
     from webconv.backends.compiled import Segment, Weights
     from webconv.backends.descriptor import ordered_entries
     from webconv.backends.kernel import Buffer, Entry

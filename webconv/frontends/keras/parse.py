@@ -154,7 +154,7 @@ class Parser:
             model.calls[key] = [parse_call(c) for c in calls] or [Call([], {})]
         model.inputs = _references(config.get("input_layers"), f"{model.label}: input_layers")
         model.outputs = _references(config.get("output_layers"), f"{model.label}: output_layers")
-        _renumber(model)
+        _renumber(model, self.dialect)
         return model
 
     def layer(self, class_name: str, config: object, entry: Mapping[str, Any]) -> Layer:
@@ -374,12 +374,16 @@ def _old_keyword(value: Any) -> Any:
     return value
 
 
-def _renumber(model: Model) -> None:
+def _renumber(model: Model, dialect: Dialect) -> None:
     """Makes call indices start at 0.
 
-    A nested model's own graph counts as its call 0, so its calls in the outer model start at 1; but
-    not in every version. Every call that is saved is used, so the largest index used tells.
+    A nested model's own graph counts as its call 0, so its calls in the outer model start at 1. In
+    Keras 1 and 2 they do so everywhere: the largest index used tells, for every call that is saved
+    is used. In Keras 3 only the lists of outputs count like that, and not for a Sequential.
     """
+    if dialect.major == 3:
+        model.outputs = map_leaves(lambda leaf: _without_own_call(model, leaf), model.outputs)
+        return
     used: dict[str, int] = {}
     everything = [model.inputs, model.outputs]
     everything += [x for calls in model.calls.values() for c in calls for x in (c.args, c.kwargs)]
@@ -400,3 +404,10 @@ def _renumber(model: Model) -> None:
             for call in calls:
                 call.args = map_leaves(earlier, call.args)
                 call.kwargs = map_leaves(earlier, call.kwargs)
+
+
+def _without_own_call(model: Model, leaf: Any) -> Any:
+    node = model.layers.get(leaf.layer) if isinstance(leaf, Ref) else None
+    if isinstance(node, Model) and not node.is_sequential and leaf.call > 0:
+        return leaf._replace(call=leaf.call - 1)
+    return leaf
