@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -254,8 +253,3 @@ def write(contents: Contents, out: Path, force: bool = False) -> None:
             old.rename(out)
         for path in (made, old):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def safe_name(text: str) -> str:
-    """`text` as part of a file's name."""
-    return re.sub(r"[^\w.-]+", "_", text, flags=re.ASCII).strip("._") or "model"

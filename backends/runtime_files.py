@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from importlib import resources
 
 SHARED = (
-    *("errors.js", "files.js", "runner.js", "shape.js", "states.js", "tensor.js"),
+    *("entry.js", "errors.js", "files.js", "runner.js", "shape.js", "states.js", "tensor.js"),
     *("adapter.js", "argmax.js", "availability.js", "page.js", "page.css", "types.d.ts"),
 )
+# What a session consists of beside `session-<backend>.js`.
+PARTS = {"webgl": ("textures-webgl.js",)}
 
 # A JSDoc block or whole-line comment with its line end; a type cast within a line.
 _COMMENT = re.compile(
@@ -29,7 +31,7 @@ def without_comments(source: str) -> str:
 def runtime_files(backends: Iterable[str]) -> dict[str, bytes]:
     """The contents of `runtime/` by path, with the sessions of `backends`."""
     folder = resources.files("webconv.runtime_js") / "src"
-    names = [*SHARED, *(f"session-{b}.js" for b in backends)]
+    names = [*SHARED, *(f for b in backends for f in (f"session-{b}.js", *PARTS.get(b, ())))]
     out = {}
     for name in names:
         text = (folder / name).read_text("utf-8")

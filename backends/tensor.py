@@ -20,7 +20,9 @@ from webconv.backends.expr import (
     Fold,
     Index,
     Load,
+    Opaque,
     Var,
+    as_index,
     call,
     rewrite,
     select,
@@ -29,7 +31,7 @@ from webconv.backends.expr import (
 )
 from webconv.backends.kernel import COMPUTE, Axis, Buffer, Kernel, Loop, Step, Store
 from webconv.ir import dims
-from webconv.ir.dims import Dim, Shape, Symbol
+from webconv.ir.dims import Atom, Dim, Shape, Symbol
 from webconv.ir.dtypes import DType, from_numpy
 from webconv.ir.graph import Graph, Value
 from webconv.ir.op import Array
@@ -92,7 +94,11 @@ def guarded(value: Expr, condition: Expr, other: Expr | float = 0) -> Expr:
         if not isinstance(e, Load):
             return None
         both = condition if e.guard is None else e.guard & condition
-        return Load(e.buffer, e.shape, e.index, both, e.ring, e.type)
+        index = tuple(dims.substitute(i, atom) for i in e.index)
+        return Load(e.buffer, e.shape, index, both, e.ring, e.type)
+
+    def atom(a: Atom) -> Dim | None:
+        return as_index(rewrite(a.expr, guard), a.bound) if isinstance(a, Opaque) else None
 
     inner = rewrite(value, guard)
     if isinstance(value, Load) and isinstance(other, int | float) and other == 0:
@@ -102,6 +108,8 @@ def guarded(value: Expr, condition: Expr, other: Expr | float = 0) -> Expr:
 
 def reindex(index: tuple[Dim, ...], new: Shape, old: Shape) -> tuple[Dim, ...]:
     """Where the element at `index` of shape `new` lies in shape `old`, of as many elements."""
+    if 0 in old:
+        return (0,) * len(old)
     out: list[Dim] = []
     start = 0
     pending: list[Dim] = []
@@ -172,7 +180,7 @@ class Context:
 
     def weight(self, array: Array, name: str = "") -> Tensor:
         """A constant as stored data; equal arrays are stored once."""
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")  # ascontiguousarray adds an axis to scalars
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self.weights:
             title = self.unique(f"{name or self.name}.w")

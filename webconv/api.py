@@ -131,13 +131,12 @@ def _compile(
 ) -> Any:
     import webconv
     from webconv.backends.bundle import Source, make
-    from webconv.ir.text import print_program
     from webconv.passes import optimise
     from webconv.passes.vocabulary import retype_lookups
 
     on_step("reading")
     if isinstance(model, Program):
-        program, digest = model, hashlib.sha256(print_program(model).encode()).hexdigest()
+        program, digest = model, _program_digest(model)
     else:
         program, digest = load(model, **options), _file_digest(Path(model))
     on_step("optimising")
@@ -146,6 +145,14 @@ def _compile(
     source = Source(program, optimised, name, digest, webconv.__version__, vocabularies)
     order = [b for b in BACKENDS if b in backends]
     return make(source, order, on_step)
+
+
+def _program_digest(program: Program) -> str:
+    from webconv.ir.graph import Constant
+    from webconv.ir.text import print_program
+
+    text = print_program(program, lambda array: (Constant(array).digest,))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _file_digest(path: Path) -> str:

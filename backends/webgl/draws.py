@@ -8,7 +8,7 @@ one); otherwise the axes differ from lane to lane.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from webconv.backends.expr import Expr, Load, rewrite, walk
@@ -45,7 +45,7 @@ class Draw:
     targets: tuple[Target, ...]
     size: Dim
     points: tuple[tuple[str, Dim], ...]
-    stacked: bool = False
+    stacked: bool
 
     @cached_property
     def exprs(self) -> tuple[Expr, ...]:
@@ -65,24 +65,26 @@ class Draw:
 
 def draws(kernel: Kernel, history: Collection[Buffer]) -> list[Draw]:
     """The draws that compute a kernel: its stores in groups of equal placement."""
-    groups: dict[tuple[object, ...], list[Store]] = {}
+    groups: dict[object, list[Store]] = {}
     for store in kernel.stores:
-        order = ordered(store.offset, kernel.axes)
-        where = store.index if order is None else tuple(a.symbol.name for a in order)
-        shape = store.shape if order is None else ()
-        stacked = store.buffer in history
-        state = store.buffer.size if store.buffer.kind == "state" else None
-        key = (where, shape, stacked, store.ring if stacked else None, state)
-        groups.setdefault(key, []).append(store)
-    made = []
-    for (*_, stacked, _, _), stores in groups.items():
-        for k in range(0, len(stores), MOST_TARGETS):
-            draw = _draw(kernel, stores[k : k + MOST_TARGETS])
-            made.append(replace(draw, stacked=bool(stacked)))
-    return made
+        groups.setdefault(_placement(kernel, store, history), []).append(store)
+    return [
+        _draw(kernel, stores[k : k + MOST_TARGETS], stores[0].buffer in history)
+        for stores in groups.values()
+        for k in range(0, len(stores), MOST_TARGETS)
+    ]
 
 
-def _draw(kernel: Kernel, stores: Sequence[Store]) -> Draw:
+def _placement(kernel: Kernel, store: Store, history: Collection[Buffer]) -> object:
+    """What stores of one draw have in common. The sizes of states' textures are not the plan's."""
+    order = ordered(store.offset, kernel.axes)
+    where = (store.index, store.shape) if order is None else order
+    block = store.ring if store.buffer in history else None
+    state = store.buffer.size if store.buffer.kind == "state" else None
+    return where, store.buffer in history, block, state
+
+
+def _draw(kernel: Kernel, stores: Sequence[Store], stacked: bool) -> Draw:
     first = stores[0]
     order = ordered(first.offset, kernel.axes)
     values = [flattened(s.value) for s in stores]
@@ -105,7 +107,7 @@ def _draw(kernel: Kernel, stores: Sequence[Store]) -> Draw:
     targets = (
         Target(s.buffer, placed(v, swap), s.ring) for s, v in zip(stores, values, strict=True)
     )
-    return Draw(kernel.name, kernel.computes, tuple(targets), size, tuple(points))
+    return Draw(kernel.name, kernel.computes, tuple(targets), size, tuple(points), stacked)
 
 
 def split(order: Sequence[Axis]) -> tuple[list[tuple[str, Dim]], dict[str, Dim]]:
@@ -164,9 +166,7 @@ def placed(e: Expr, swap: dict[str, Dim]) -> Expr:
     """`e` with axes replaced."""
     if not swap:
         return e
-    return rewrite(
-        e, lambda x: None if x.free & swap.keys() else x, lambda d: dims.bind(d, swap)
-    )
+    return rewrite(e, lambda x: None if x.free & swap.keys() else x, lambda d: dims.bind(d, swap))
 
 
 def _collapse(order: tuple[Axis, ...], values: list[Expr]) -> tuple[tuple[Axis, ...], list[Expr]]:

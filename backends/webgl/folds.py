@@ -13,12 +13,12 @@ from webconv.backends.expr import (
     Load,
     call,
     rewrite,
-    select,
     substitute,
     walk,
 )
 from webconv.backends.kernel import Axis, Buffer, Kernel, Step, Store
 from webconv.backends.plan import hinted
+from webconv.backends.tensor import guarded
 from webconv.ir import dims, dtypes
 from webconv.ir.dims import Dim, Symbol
 
@@ -135,7 +135,7 @@ def _level(fold: Fold, part: Symbol) -> Fold:
         return fold
     most = max(_bound(_at_end(fold.extent, first)) for first in (True, False))
     inside = call("lt", Index(dims.atom(fold.symbol)), Index(fold.extent))
-    after = select(inside, fold.next, fold.accumulator)
+    after = guarded(fold.next, inside, fold.accumulator)
     return replace(fold, extent=most, next=after, associative=None)
 
 

@@ -32,9 +32,7 @@ def fused(steps: Sequence[Step], kept: Collection[Buffer]) -> tuple[Step, ...]:
     return tuple(out)
 
 
-def _only_reader(
-    kernel: Kernel, steps: Sequence[Step], kept: Collection[Buffer]
-) -> Kernel | None:
+def _only_reader(kernel: Kernel, steps: Sequence[Step], kept: Collection[Buffer]) -> Kernel | None:
     """The kernel that `kernel` may melt into."""
     if len(kernel.stores) != 1 or not _is_short(kernel.stores[0]) or kernel not in steps:
         return None

@@ -1,4 +1,4 @@
-"""Loops without stores into a texture that grows: each iteration's results get a block of their own.
+"""Loops that store a row per iteration: each iteration gets a block of its own.
 
 A kernel in a loop may store a row of its result per iteration (`y[t]`) beside the next state. WebGL
 draws into one rectangle of all targets, and refuses to read from a texture that it draws into. So
@@ -76,9 +76,7 @@ class Stacks:
     def _gather(self, kernel: Kernel, store: Store, own: Store, around: Sequence[Loop]) -> None:
         """After the outermost loop that `store` depends on, read what `own` stored."""
         self._count += 1
-        coords = tuple(
-            Axis(Symbol(f"x{self._count}.{k}", n), n) for k, n in enumerate(store.shape)
-        )
+        coords = tuple(Axis(Symbol(f"x{self._count}.{k}", n), n) for k, n in enumerate(store.shape))
         unknown = dict(names(kernel.axes)) | {n.index.name: n.count for n in around}
         inverse = invert(store, unknown, coords)
         if inverse is None:
@@ -89,7 +87,7 @@ class Stacks:
         value: Expr = Load(own.buffer, own.shape, index, None, ring, store.value.type)
         live = tuple(c for c in coords if c.extent != 1)
         place = tuple(0 if c.extent == 1 else c.index for c in coords)
-        guard = holds([c for c in inverse.conditions])
+        guard = holds(inverse.conditions)
         made = Store(store.buffer, store.shape, place, value, guard)
         kernels = self._after.setdefault(around[0].index.name, [])
         kernels.append(Kernel(f"{kernel.name}.gather", live, (made,), kernel.computes))

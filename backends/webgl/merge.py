@@ -97,7 +97,9 @@ def _pick(parts: Sequence[Part], into: Buffer, before: Buffer | None) -> Kernel:
 def _chosen(part: Part, coords: tuple[Axis, ...], other: Expr) -> Expr:
     inverse = invert(part.store, dict(names(part.kernel.axes)), coords)
     if inverse is None:
-        raise GraphError(f"{part.kernel.name}: no element can tell its point from {part.store.index}")
+        raise GraphError(
+            f"{part.kernel.name}: no element can tell its point from {part.store.index}"
+        )
     conditions = [resolved(c, inverse) for c in inverse.conditions]
     if part.store.guard is not None:
         conditions.append(resolved(part.store.guard, inverse))
@@ -111,6 +113,3 @@ def resolved(e: Expr, inverse: Inverse) -> Expr:
     for name in reversed(inverse.solution):
         e = substitute(e, {name: inverse.solution[name]})
     return e
-
-
-

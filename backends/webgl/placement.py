@@ -12,7 +12,7 @@ from a kernel's axes to the flat index of a store has to be turned around. Two w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from webconv.backends.expr import Expr, Index, call, opaque
@@ -22,7 +22,7 @@ from webconv.ir.dims import Apply, Atom, Dim, Symbol
 
 
 def ordered(offset: Dim, axes: Sequence[Axis]) -> tuple[Axis, ...] | None:
-    """`axes` in the order of their strides, if `offset` numbers the points 0, 1, 2, ..., else None."""
+    """`axes` by falling stride, if `offset` numbers the points 0, 1, 2, ..., else None."""
     found = linear(offset, {a.symbol.name for a in axes})
     if found is None or found[1] != 0:
         return None
@@ -39,11 +39,27 @@ def ordered(offset: Dim, axes: Sequence[Axis]) -> tuple[Axis, ...] | None:
     return tuple(order)
 
 
+def terms(d: Dim) -> tuple[tuple[dims.Monomial, int], ...]:
+    """The monomials of `d` with their coefficients."""
+    return d.terms if isinstance(d, dims.Expr) else (((), d),)
+
+
+def constant_term(d: Dim) -> int:
+    """The constant that `d` adds."""
+    return next((c for monomial, c in terms(d) if monomial == ()), 0)
+
+
+def map_coefficients(d: Dim, change: Callable[[int], int]) -> Dim:
+    """`d` with other coefficients."""
+    parts = (dims.product([change(c), *map(dims.atom, monomial)]) for monomial, c in terms(d))
+    return sum(parts, 0)
+
+
 def linear(d: Dim, names: Collection[str]) -> tuple[dict[str, Dim], Dim] | None:
     """({name: coefficient}, rest) where `d` is linear in the symbols `names`, else None."""
     coefficients: dict[str, Dim] = {}
     rest: Dim = 0
-    for monomial, c in [((), d)] if isinstance(d, int) else d.terms:
+    for monomial, c in terms(d):
         own = [a for a in monomial if isinstance(a, Symbol) and a.name in names]
         others = [a for a in monomial if a not in own]
         if len(own) > 1 or any(_depends(a, names) for a in others):
@@ -88,9 +104,11 @@ def coordinates(store: Store, prefix: str = "x") -> tuple[Axis, ...]:
 
 
 def invert(store: Store, axes: Mapping[str, Dim], coords: tuple[Axis, ...]) -> Inverse | None:
-    """The values of `axes` (names with extents) at which `store` reaches `coords`; None if unknown."""
+    """The values of `axes` (extents by name) at which `store` reaches `coords`; None if unknown."""
     result = Inverse(coords)
-    open_indices = [(i, 0 if c.extent == 1 else c.index) for i, c in zip(store.index, coords, strict=True)]
+    open_indices = [
+        (i, 0 if c.extent == 1 else c.index) for i, c in zip(store.index, coords, strict=True)
+    ]
     unsolved = dict(axes)
     while unsolved:
         for pair in open_indices:
@@ -178,9 +196,7 @@ def _digits(steps: Mapping[str, Dim], extents: Mapping[str, Dim]) -> list[Digit]
     return order
 
 
-def _is_largest(
-    step: Dim, steps: Mapping[str, Dim], own: str, extents: Mapping[str, Dim]
-) -> bool:
+def _is_largest(step: Dim, steps: Mapping[str, Dim], own: str, extents: Mapping[str, Dim]) -> bool:
     if dims.bounds(step)[0] < 1:
         return False
     others = [(s, extents[n]) for n, s in steps.items() if n != own]
@@ -188,27 +204,20 @@ def _is_largest(
 
 
 def _peel(value: Dim, digits: Sequence[Digit], result: Inverse, exact: bool) -> None:
-    """Take `value` apart; a value outside of the digits' range is no point."""
-    rest = value
-    _, top_step, top_extent = digits[0]
+    """Take `value` apart; one that is outside of the digits' range is no point."""
+    rest, above = value, digits[0][1] * digits[0][2]
     if not exact:
         result.conditions.append(call("ge", Index(value), Index(0)))
-    if dims.bounds(top_step * top_extent - value)[0] < 1:
-        result.conditions.append(call("lt", Index(value), Index(top_step * top_extent)))
-    for k, (name, step, extent) in enumerate(digits):
-        if k == len(digits) - 1 and step == 1:
-            result.solution[name] = rest
-            above = digits[k - 1][1] if k else None
-            gap = above is not None and above != extent
-        else:
-            result.solution[name] = dims.floordiv(rest, step)
-            rest = rest - step * dims.floordiv(rest, step)
-            above = digits[k - 1][1] if k else None
-            gap = above is not None and above != step * extent
-        if gap:
-            inside = call("lt", Index(result.solution[name]), Index(extent))
-            result.conditions.append(inside)
-    if digits[-1][1] != 1:
+    if dims.bounds(above - value)[0] < 1:
+        result.conditions.append(call("lt", Index(value), Index(above)))
+    for name, step, extent in digits:
+        digit = dims.floordiv(rest, step)
+        result.solution[name] = digit
+        rest = rest - step * digit
+        if above != step * extent:
+            result.conditions.append(call("lt", Index(digit), Index(extent)))
+        above = step
+    if rest != 0:
         result.conditions.append(call("eq", Index(rest), Index(0)))
 
 

@@ -15,7 +15,7 @@ from webconv.backends.kernel import Axis, Buffer, Kernel, Loop, Step, Store, ker
 from webconv.backends.legalise import map_exprs, map_kernels
 from webconv.backends.linearise import unrolled
 from webconv.ir import dims
-from webconv.ir.dims import Symbol
+from webconv.ir.dims import Dim, Symbol
 
 ROWS = 4
 
@@ -41,18 +41,23 @@ class Split:
         """The kernel that stores `buffer`, four rows at each point."""
         extent = dims.ceildiv(self.axis.extent, ROWS)
         group = Axis(Symbol(f"{self.axis.symbol.name}.rows", extent), extent)
-        first = group.index * ROWS
-        name = self.axis.symbol.name
-        stores = unrolled(kernel, [{name: first + r} for r in range(ROWS)])
+        rows = [{self.axis.symbol.name: self._row(group, r)} for r in range(ROWS)]
+        stores = enumerate(unrolled(kernel, rows))
         axes = tuple(group if a is self.axis else a for a in kernel.axes)
-        return replace(kernel, axes=axes, stores=tuple(self._store(s, r, group) for r, s in enumerate(stores)))
+        return replace(kernel, axes=axes, stores=tuple(self._store(s, r, group) for r, s in stores))
+
+    def _row(self, group: Axis, k: int) -> Dim:
+        """Row `k` of a group; beyond the last row it is the last one again."""
+        row = group.index * ROWS + k
+        whole = k == 0 or dims.mod(self.axis.extent, ROWS) == 0
+        return row if whole else dims.minimum(row, self.axis.extent - 1)
 
     def _store(self, store: Store, row: int, group: Axis) -> Store:
         index = _with(store.index, self.position, group.index)
         return replace(store, buffer=self.rows, shape=self.rows.shape, index=index, ring=row)
 
 
-def _with(index: tuple[dims.Dim, ...], position: int, value: dims.Dim) -> tuple[dims.Dim, ...]:
+def _with(index: tuple[Dim, ...], position: int, value: Dim) -> tuple[Dim, ...]:
     return (*index[:position], value, *index[position + 1 :])
 
 

@@ -10,7 +10,9 @@ from webconv.backends.compiled import Weights
 from webconv.backends.kernel import Buffer, Entry, Kernel, Loop, Step, kernels
 from webconv.backends.plan import plan_slots
 from webconv.backends.webgl.draws import Draw, draws
-from webconv.backends.webgl.shader import PROLOGUE, Shader, element, shader
+from webconv.backends.webgl.figures import draws_per_run, texture_bytes
+from webconv.backends.webgl.glsl import PROLOGUE
+from webconv.backends.webgl.shader import Shader, element, shader
 from webconv.ir import dims
 from webconv.ir.dims import Dim
 from webconv.ir.graph import Program
@@ -24,15 +26,24 @@ class Section:
     weights: Weights
     programs: dict[str, dict[str, Any]] = field(default_factory=dict)
     used: dict[tuple[int, bool], dict[str, Any]] = field(default_factory=dict)
+    entries: list[dict[str, Any]] = field(default_factory=list)
 
     def describe(self, entries: Iterable[tuple[Entry, Collection[Buffer]]]) -> dict[str, Any]:
         """The whole section; an entry comes with the buffers that have a block per iteration."""
-        described = [self._entry(e, history) for e, history in entries]
+        self.entries = [self._entry(e, history) for e, history in entries]
         return {
             "prologue": PROLOGUE,
             "programs": list(self.programs.values()),
             "weights": list(self.used.values()),
-            "entries": described,
+            "entries": self.entries,
+        }
+
+    def figures(self, entries: Iterable[str]) -> dict[str, Any]:
+        """What people want to know of each entry."""
+        named = dict(zip(entries, self.entries, strict=True))
+        return {
+            "draws": {n: draws_per_run(e["steps"]) for n, e in named.items()},
+            "peak_bytes": {n: texture_bytes(e) for n, e in named.items()},
         }
 
     def weight(self, buffer: Buffer) -> int:
@@ -60,7 +71,7 @@ class Section:
         else:
             self.programs[made.key] = {
                 "samplers": made.sampler_names,
-                "sizes": len(made.symbols),
+                "sizes": list(made.symbols.values()),
                 "code": made.code,
             }
         return list(self.programs).index(made.key), made
@@ -175,4 +186,3 @@ def _together(all_draws: Iterable[Draw]) -> dict[Buffer, str]:
 def _states(program: Program, buffers: Mapping[str, Buffer]) -> list[tuple[int, Buffer]]:
     names = [s.name for s in program.states]
     return [(names.index(name), b) for name, b in buffers.items()]
-

@@ -8,7 +8,7 @@ Textures that are drawn to hold it in bands of two rows, (t / 2 % 4096, 2 * (t /
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from webconv.backends.expr import Fold
@@ -23,65 +23,23 @@ from webconv.backends.webgl.glsl import (
     PRIMARY,
     SUM,
     UNARY,
-    Printer,
     Text,
-    function_texts,
     type_name,
 )
+from webconv.backends.webgl.printer import Printer, function_texts
 from webconv.backends.webgl.texels import Fetch, Sampler, Texels, is_line
 from webconv.ir import dims
+from webconv.ir.errors import GraphError
 
+# What every WebGL2 takes.
+MOST_SAMPLERS = 16
 # Texels that the first band of a texture holds; an index below needs no check.
 BAND = 8192
-
-PROLOGUE = """\
-precision highp float;
-precision highp int;
-precision highp sampler2D;
-precision highp isampler2D;
-#ifdef BITS
-#define FLOATS isampler2D
-#define FLOAT4 ivec4
-#define floats intBitsToFloat
-#define stored floatBitsToInt
-#else
-#define FLOATS sampler2D
-#define FLOAT4 vec4
-#define floats
-#define stored
-#endif
-uniform int zero;
-// Where texel t of a texture that is only read lies.
-ivec2 at_line(int t) {
-  return ivec2(t & 4095, t >> 12);
-}
-// Where texel t of a texture that is drawn to lies.
-ivec2 at_band(int t) {
-  return ivec2((t >> 1) & 4095, (t & 1) | ((t >> 13) << 1));
-}
-// The texel that a fragment computes.
-int texel(ivec2 p) {
-  return (p.x << 1) | (p.y & 1) | ((p.y >> 1) << 13);
-}
-// Where block i of n texels begins.
-ivec2 block(int i, int n) {
-  int w = min((n + 1) >> 1, 4096), columns = 4096 / w, row = i / columns;
-  return ivec2((i - row * columns) * w, row * ((n + 8191) >> 13 << 1));
-}
-vec4 fetch(FLOATS s, ivec2 p) {
-  return floats(texelFetch(s, p, 0));
-}
-ivec4 ifetch(isampler2D s, ivec2 p) {
-  return texelFetch(s, p, 0);
-}
-"""
-
-ELEMENTS = {"f32": "FLOATS", "i32": "isampler2D", "u32": "isampler2D", "bool": "isampler2D"}
 
 
 @dataclass(frozen=True)
 class Shader:
-    """Code to follow PROLOGUE; the textures and symbols that its uniforms stand for, in order.
+    """Code to follow PROLOGUE; the textures that it reads, and its uniforms by symbol.
 
     `key` is the code without names: shaders of equal keys are the same program.
     """
@@ -90,7 +48,7 @@ class Shader:
     key: str
     samplers: tuple[Sampler, ...]
     sampler_names: tuple[str, ...]
-    symbols: tuple[str, ...]
+    symbols: dict[str, str]
 
 
 def element(buffer: Buffer) -> str:
@@ -121,18 +79,23 @@ class Writer:
     def __init__(self, draw: Draw, em: Texels, values: list[Operand]) -> None:
         self.draw, self.em, self.values = draw, em, values
         self.samplers = tuple(em.samplers)
+        if len(self.samplers) > MOST_SAMPLERS:
+            raise GraphError(f"{draw.name} reads {len(self.samplers)} textures")
         self.symbols: dict[str, str] = {}
+        self.named = True
 
     def shader(self) -> Shader:
         """Both forms."""
         comment = f"// {printable(self.draw.name)}: {printable(self.draw.computes)}\n"
         titles = [s.buffer.name for s in self.samplers]
         titles += [t.buffer.name for t in self.draw.targets]
-        names = identifiers(titles)
+        self.named = False
+        key = self._code([f"t{k}" for k in range(len(titles))])
+        self.named = True
+        names = identifiers(titles, "t_")
         code = self._code(names)
-        key = self._code([f"n{k}" for k in range(len(titles))])
         own = tuple(names[: len(self.samplers)])
-        return Shader(comment + code, key, self.samplers, own, tuple(self.symbols))
+        return Shader(comment + code, key, self.samplers, own, dict(self.symbols))
 
     def _code(self, names: list[str]) -> str:
         self.symbols = {}
@@ -156,7 +119,9 @@ class Writer:
         return "\n".join([*uniforms, *outs, *helpers, *functions, *main, ""])
 
     def _size(self, name: str) -> str:
-        return self.symbols.setdefault(name, f"size{len(self.symbols)}")
+        known = self.symbols.values()
+        new = identifier(name, "n_", known) if self.named else f"n{len(known)}"
+        return self.symbols.setdefault(name, new)
 
 
 def _sampler_type(s: Sampler) -> str:
@@ -268,18 +233,22 @@ def _guarded(p: Printer, text: Text, guard: Text) -> Text:
 
 def printable(name: str) -> str:
     """A name out of a model as a comment may hold it."""
-    return re.sub(r"[^\w./: -]", "_", name, flags=re.ASCII)[:200]
+    return re.sub(r"[^\w./: -]|__+", "_", name, flags=re.ASCII)[:200]
 
 
-def identifiers(titles: list[str]) -> list[str]:
-    """Distinct identifiers that no local value, function or reserved word can be: `t_` in front."""
+def identifier(title: str, prefix: str, taken: Collection[str]) -> str:
+    """A new identifier that no local value, function or reserved word can be."""
+    base = prefix + (re.sub(r"[^A-Za-z0-9]+", "_", title).strip("_")[:80] or "x")
+    name, k = base, 1
+    while name in taken:
+        k += 1
+        name = f"{base}_{k}"
+    return name
+
+
+def identifiers(titles: Iterable[str], prefix: str) -> list[str]:
+    """New identifiers for all titles."""
     made: list[str] = []
     for title in titles:
-        base = "t_" + re.sub(r"[^A-Za-z0-9]+", "_", title).strip("_")[:80]
-        name, k = base, 1
-        while name in made:
-            k += 1
-            name = f"{base}_{k}"
-        made.append(name)
+        made.append(identifier(title, prefix, made))
     return made
-

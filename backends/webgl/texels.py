@@ -6,7 +6,7 @@ if the compiler knows which, it costs nothing beyond the fetch.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from webconv.backends.expr import Fold, Load
@@ -24,6 +24,7 @@ from webconv.backends.linearise import (
     is_multiple,
 )
 from webconv.backends.webgl.draws import TEXEL, Draw
+from webconv.backends.webgl.placement import constant_term, map_coefficients
 from webconv.ir import dims
 from webconv.ir.dims import Dim
 
@@ -89,16 +90,19 @@ class Texels(Emitter):
         guard = None if e.guard is None else self.expr(e.guard)
         samplers, ring, origin = self._source(e)
         kind, base = self._kind(e.buffer, e.offset)
+
+        def fetch(kind: str, address: Operand, constant: int = 0) -> Ref:
+            access = Fetch(e.buffer, kind, address, constant, guard, ring, samplers, origin)
+            return self._fetch(e.type, access)
+
         if kind == "unit":
-            return self._texel(e, Fetch(e.buffer, "texel", *self._quarter(base, e.buffer), guard, ring, samplers, origin))
-        constant = next((c for m, c in dims._terms(base) if m == ()), 0)
+            return fetch("texel", *self._quarter(base, e.buffer))
+        constant = constant_term(base)
         alike = kind == "uniform" and ring is None and (guard is None or guard.lanes == 1)
         if alike and is_multiple(base - constant, LANES):
-            where = self._quarter(base - constant % LANES, e.buffer)
-            texel = self._texel(e, Fetch(e.buffer, "texel", *where, guard, ring, samplers, origin))
+            texel = fetch("texel", *self._quarter(base - constant % LANES, e.buffer))
             return self._component(texel, constant % LANES)
-        address = self.dim(base)
-        return self._texel(e, Fetch(e.buffer, kind, address, 0, guard, ring, samplers, origin))
+        return fetch(kind, self.dim(base))
 
     def _quarter(self, base: Dim, buffer: Buffer) -> tuple[Operand, int]:
         """The texel that the element `base` begins: an operand (its number or place), a constant.
@@ -106,21 +110,21 @@ class Texels(Emitter):
         Neighbours in a texture that is only read share the sums for their place.
         """
         texel = dims.floordiv(base, LANES)
-        constant = next((c for m, c in dims._terms(texel) if m == ()), 0)
+        constant = constant_term(texel)
         first = self.dim(texel - constant)
         if is_line(buffer) and _stays_in_row(texel - constant, constant):
             small = dims.bounds(buffer.size)[1] <= ROW * LANES
             return self.let("at_row" if small else "at_line", (first,), "ivec2"), constant
         return first, constant
 
-    def _texel(self, e: Load, access: Fetch) -> Ref:
+    def _fetch(self, type: str, access: Fetch) -> Ref:
         depth = self.depth_of([access.address, access.guard, access.ring, access.origin])
         scope = self.scopes[depth]
         if access not in scope.lets:
             operands = (access.address, access.guard, access.ring)
             lanes = max(o.lanes for o in operands if o is not None)
             lanes = 1 if access.kind == "uniform" and lanes == 1 else LANES
-            target = self.ref("x", e.type, lanes, depth)
+            target = self.ref("x", type, lanes, depth)
             scope.statements.append(LoadTo(target, access))
             scope.lets[access] = target
         found = scope.lets[access]
@@ -170,17 +174,17 @@ def _stays_in_row(texel: Dim, constant: int) -> bool:
     """
     step = ROW
     while step > 1:
-        low = sum((dims.product([c, *map(dims.atom, m)]) for m, c in dims._terms(texel) if c % step), 0)
-        least, most = dims.bounds(low)
-        if least >= 0 and 0 <= constant and most + constant < step:
+        least, most = dims.bounds(map_coefficients(texel, _unless_multiple(step)))
+        if least >= 0 and constant >= 0 and most + constant < step:
             return True
         step //= 2
     return constant == 0
 
 
+def _unless_multiple(step: int) -> Callable[[int], int]:
+    return lambda c: c if c % step else 0
+
+
 def copy_of(ring: Dim, copies: int) -> Dim:
     """An index that is equal to `ring` modulo `copies`, in its simplest form."""
-    if isinstance(ring, int):
-        return ring % copies
-    parts = (dims.product([c % copies, *map(dims.atom, monomial)]) for monomial, c in ring.terms)
-    return sum(parts, 0)
+    return map_coefficients(ring, lambda c: c % copies)

@@ -54,6 +54,3 @@ def _advance(f: Fold, accumulator: Expr, k: Dim) -> Expr:
     """The accumulator after iteration `k`."""
     body = substitute(f.next, {f.symbol.name: k})
     return rewrite(body, lambda e: accumulator if e == f.accumulator else None)
-
-
-

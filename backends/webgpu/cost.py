@@ -11,19 +11,22 @@ depends on the one before costs a few microseconds, a barrier inside of a workgr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from webconv.backends.expr import Call, Expr, Fold, Load
 from webconv.backends.functions import FUNCTIONS
 from webconv.backends.kernel import Kernel, Loop, Step
 from webconv.backends.plan import hinted
+from webconv.ir import dims
 from webconv.ir.dims import Dim
 
 OPERATIONS = 24.0
 BUSY_WORKGROUPS = 16
 THREADS = 64
 DISPATCH = 5000.0
+# Of a dispatch: the system ends one that takes seconds, and the device is lost with it.
+LONGEST = 50e6
 BARRIER = 300.0
 # A thread's own operations wait for each other.
 LATENCY = 1.0
@@ -32,11 +35,11 @@ FUNCTION, LOAD = 10.0, 0.25
 
 
 @lru_cache(maxsize=4096)
-def operations(root: Expr) -> float:
-    """Operations behind the value of an expression."""
+def operations(*roots: Expr) -> float:
+    """Operations behind the values of expressions, common ones counted once."""
     total = 0.0
     seen: set[Expr] = set()
-    stack = [root]
+    stack = list(roots)
     while stack:
         e = stack.pop()
         if e in seen:
@@ -57,10 +60,20 @@ def operations(root: Expr) -> float:
 
 def per_point(kernel: Kernel) -> float:
     """Operations at one point of a kernel."""
-    return sum(operations(s.value) + LOAD for s in kernel.stores)
+    return operations(*(s.value for s in kernel.stores)) + LOAD * len(kernel.stores)
 
 
-def narrow_time(steps: Sequence[Step], coordinates: Dim, fixed: Mapping[str, Dim]) -> float:
+def expected_iterations(count: Dim) -> float:
+    """How often a loop runs; one of unknown length is not written to run once."""
+    return count if isinstance(count, int) else max(16, hinted(count))
+
+
+def narrow_time(
+    steps: Sequence[Step],
+    coordinates: Dim,
+    fixed: Mapping[str, Dim],
+    iterations: Callable[[Dim], float] = expected_iterations,
+) -> float:
     """Steps with barriers, in a workgroup for each of the coordinates; without the dispatch.
 
     `fixed` holds, by kernel, the number of points that one workgroup has not to do.
@@ -69,8 +82,8 @@ def narrow_time(steps: Sequence[Step], coordinates: Dim, fixed: Mapping[str, Dim
     total = 0.0
     for step in steps:
         if isinstance(step, Loop):
-            inner = narrow_time(step.body, 1, fixed)
-            total += hinted(step.count) * inner * rounds
+            inner = narrow_time(step.body, 1, fixed, iterations)
+            total += iterations(step.count) * inner * rounds
             continue
         points = hinted(step.size) / max(1, hinted(fixed.get(step.name, 1)))
         work = per_point(step)
@@ -79,10 +92,15 @@ def narrow_time(steps: Sequence[Step], coordinates: Dim, fixed: Mapping[str, Dim
     return total
 
 
+def most_iterations(count: Dim) -> float:
+    """The upper bound of a loop's count, for `narrow_time`."""
+    return dims.bounds(count)[1]
+
+
 def wide_time(step: Step) -> float:
     """A step in dispatches of its own, as many workgroups as it takes."""
     if isinstance(step, Loop):
-        return hinted(step.count) * sum(map(wide_time, step.body))
+        return expected_iterations(step.count) * sum(map(wide_time, step.body))
     points, work = hinted(step.size), per_point(step)
     workgroups = min(BUSY_WORKGROUPS, math.ceil(max(1, points) / THREADS))
     return DISPATCH + max(points * work / (OPERATIONS * workgroups), work * LATENCY)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from webconv.backends.kernel import Buffer, Kernel, Loop, Step, kernels
 from webconv.backends.legalise import Limits
-from webconv.backends.webgpu.cost import DISPATCH, narrow_time, wide_time
+from webconv.backends.plan import hinted
+from webconv.backends.webgpu.cost import DISPATCH, LONGEST, most_iterations, narrow_time, wide_time
 from webconv.backends.webgpu.partition import Coordinate, coordinates
 from webconv.ir import dims
 from webconv.ir.dims import Dim, Symbol
 
 # Groups of more steps are not tried.
 MOST_STEPS = 16
+# A second coordinate must leave that many points to a workgroup.
+ENOUGH_POINTS = 64
+# More steps do not make up for a group that is so much slower than its steps apart.
+HOPELESS = 3 * DISPATCH
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,7 @@ class Planner:
     steps: Sequence[Step]
     limits: Limits
     touched: Mapping[Buffer, set[int]]
+    heavy: dict[int, bool] = field(default_factory=dict)
 
     def alone(self, position: int, before: Part) -> Part:
         """A step in dispatches of its own."""
@@ -131,42 +138,74 @@ class Planner:
 
     def joined(self, end: int, best: Sequence[Part]) -> Iterator[Part]:
         """The steps that end before `end` in one dispatch, from each possible start."""
-        if isinstance(self.steps[end - 1], Loop):
-            yield from self._together(end - 1, end, best)
-        for start in range(end - 2, max(-1, end - 1 - MOST_STEPS), -1):
-            if self._too_heavy(start) or self._too_heavy(end - 1):
+        for start in range(end - 1, max(-1, end - 1 - MOST_STEPS), -1):
+            if self._is_too_heavy(start) and end - start > 1:
                 return
-            yield from self._together(start, end, best)
+            if start < end - 1 or isinstance(self.steps[start], Loop):
+                group, time = self._together(start, end)
+                apart = best[end - 1].time - best[start].time + wide_time(self.steps[end - 1])
+                if time > apart + HOPELESS:
+                    return
+                if self._is_allowed(group):
+                    before = best[start]
+                    yield Part((*before.planned, group), before.time + time)
+            if self._is_too_heavy(end - 1):
+                return
 
-    def _too_heavy(self, position: int) -> bool:
-        """True if a workgroup would take too long for a step, whatever it shares it with."""
-        step = self.steps[position]
-        if isinstance(step, Loop):
-            return False
-        found = coordinates((step,))
-        time = narrow_time((step,), dims.product(c.extent for c in found), _shares((step,), found))
-        return time > wide_time(step) + 2 * DISPATCH
+    def _is_allowed(self, group: Group) -> bool:
+        """True if a group binds little enough, belongs together, and ends in time."""
+        fits = group.bindings <= self.limits.bindings
+        return fits and _is_connected(group) and self._ends(group)
 
-    def _together(self, start: int, end: int, best: Sequence[Part]) -> Iterator[Part]:
-        """Steps in one dispatch, unless a symbolic size would be left to one workgroup."""
+    def _ends(self, group: Group) -> bool:
+        """True if a workgroup is done in time, however often its loops run."""
+        count = dims.product(group.coordinates)
+        fixed = dict.fromkeys((k.name for k in group.kernels), count)
+        return narrow_time(group.steps, 1, fixed, most_iterations) <= 2 * LONGEST
+
+    def _is_too_heavy(self, position: int) -> bool:
+        """True if a workgroup would take too long for a kernel, whatever it shares it with."""
+        if position not in self.heavy:
+            step = self.steps[position]
+            time = self._together(position, position + 1)[1]
+            self.heavy[position] = isinstance(step, Kernel) and time > wide_time(step) + HOPELESS
+        return self.heavy[position]
+
+    def _together(self, start: int, end: int) -> tuple[Group, float]:
+        """Steps in one dispatch; it takes forever if it leaves a symbolic size to one workgroup."""
         steps = tuple(self.steps[start:end])
-        found = coordinates(steps)
+        found = worth_splitting(steps, coordinates(steps))
         inside = set(range(start, end))
-        own = [b for b, where in self.touched.items() if where <= inside]
         group = Group(
             steps,
             False,
             tuple(c.extent for c in found),
             {k.name: tuple(c.axes[k.name] for c in found) for k in kernels(steps)},
-            tuple(own),
+            tuple(b for b, where in self.touched.items() if where <= inside),
         )
-        if group.bindings > self.limits.bindings:
-            return
         if not all(_is_bounded(k, found) for k in group.kernels):
-            return
+            return group, math.inf
         time = narrow_time(steps, dims.product(group.coordinates), _shares(steps, found))
-        before = best[start]
-        yield Part((*before.planned, group), before.time + time + DISPATCH)
+        return group, time + DISPATCH
+
+
+def worth_splitting(steps: Sequence[Step], found: list[Coordinate]) -> list[Coordinate]:
+    """The coordinates but those after the first that leave a workgroup too little to do."""
+    most = max((hinted(k.size) for k in kernels(tuple(steps))), default=1)
+    while len(found) > 1 and most < ENOUGH_POINTS * hinted(dims.product(c.extent for c in found)):
+        found = found[:-1]
+    return found
+
+
+def _is_connected(group: Group) -> bool:
+    """True if data flows between all steps: dispatches that share none may overlap anyhow."""
+    written = set(group.writes)
+    rest = [{b for k in kernels((s,)) for b in (*k.reads, *k.writes)} for s in group.steps]
+    reached = rest.pop() & written
+    while (near := next((r for r in rest if r & reached), None)) is not None:
+        rest.remove(near)
+        reached |= near & written
+    return not rest
 
 
 def _shares(steps: Sequence[Step], found: Sequence[Coordinate]) -> dict[str, Dim]:

@@ -16,7 +16,7 @@ from webconv.backends.webgpu.library import Library, WeightPool
 from webconv.backends.webgpu.scratch import share_temporaries
 from webconv.backends.webgpu.shader import Names, Range, ShaderBuilder
 from webconv.backends.webgpu.threads import Place
-from webconv.backends.webgpu.variants import Variant, variants
+from webconv.backends.webgpu.variants import Variant, in_chunks, variants
 from webconv.ir import dims
 from webconv.ir.dims import Dim, Shape, Symbol
 from webconv.ir.graph import Program
@@ -31,7 +31,9 @@ def compile(program: Program, entries: Mapping[str, Entry], weights: Weights) ->
     states = [s.name for s in program.states]
     described, stats = [], {}
     for name, entry in entries.items():
-        plans = [Plan(v, pool, library, states) for v in variants(legalise(entry, WEBGPU))]
+        legal = legalise(entry, WEBGPU)
+        forms = variants(replace(legal, steps=in_chunks(legal.steps)))
+        plans = [Plan(form, pool, library, states) for form in forms]
         described.append(describe_entry(entry, plans))
         stats[name] = {"dispatches": plans[0].dispatches, "peak_bytes": plans[0].nbytes}
     descriptor = {"weights": pool.ends, "shaders": library.shaders, "entries": described}

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from webconv.backends.functions import FUNCTIONS
 from webconv.backends.kernel import Buffer, Kernel, Loop, Step
 from webconv.backends.linearise import Access, Emitter, Layout, Ref, Statement
+from webconv.backends.webgpu.alignment import touches
 from webconv.backends.webgpu.groups import Group
-from webconv.backends.webgpu.schedule import WIDE, schedule, workgroup_size
+from webconv.backends.webgpu.schedule import LEAST_THREADS, schedule, shared_threads, wide_workgroup
 from webconv.backends.webgpu.text import HELPERS, INDENT, type_name
-from webconv.backends.webgpu.threads import Once, Place, Schedule, statements, threads, touches
+from webconv.backends.webgpu.threads import Once, Place, Schedule, statements, threads
 from webconv.backends.webgpu.wgsl import Printer, Slot
 from webconv.ir import dims
 from webconv.ir.dims import Apply, Dim, Symbol
@@ -66,6 +67,20 @@ def comment(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """How a workgroup is divided: `share` threads for each of `rows` of the `count` coordinates."""
+
+    share: int
+    rows: int
+    count: Dim
+
+    @property
+    def least(self) -> int:
+        """The threads that there are for a coordinate in any case."""
+        return LEAST_THREADS if self.rows == 1 else 1
+
+
+@dataclass(frozen=True)
 class Body:
     """A kernel on its way into print; `outer` are the loops around it inside of the shader."""
 
@@ -91,7 +106,9 @@ class ShaderBuilder:
         self.uses_sizes = False
         self.vector = {r.name: False for r in ranges}
         self.printer = Printer(self._slot, self._size)
-        self.bodies = [self._body(k, outer) for k, outer in _with_loops(group.steps)]
+        with_loops = list(_with_loops(group.steps))
+        self.loops = {index for _, outer in with_loops for index in outer}
+        self.bodies = [self._body(k, outer) for k, outer in with_loops]
 
     def build(self) -> Shader:
         """The shader."""
@@ -113,6 +130,8 @@ class ShaderBuilder:
         return Slot(r.name, r.element, self.vector[r.name])
 
     def _size(self, symbol: str) -> str:
+        if symbol in self.loops:
+            return symbol
         self.uses_sizes = True
         return f"sizes.{self.sizes[symbol]}"
 
@@ -127,12 +146,13 @@ class ShaderBuilder:
         """A binding is read in fours where most of its accesses are four aligned elements."""
         score = dict.fromkeys(self.vector, 0)
         never = set()
+        places = self._places()
         for body in self.bodies:
-            for t in touches(self._statements(body)):
-                name = self._range(t.access.buffer).name
-                score[name] += t.weight if t.access.aligned else -t.weight
-                torn = t.access.guard is not None and t.access.guard.lanes > 1
-                if t.store and (torn or not t.access.aligned):
+            lane = body.kernel.axes[-1] if body.schedule.lanes > 1 else None
+            for t in touches(body.kernel, lane, places):
+                name = self._range(t.buffer).name
+                score[name] += t.weight if t.aligned else -t.weight
+                if t.store and (t.torn or not t.aligned):
                     never.add(name)
         self.vector = {n: s > 0 and n not in never for n, s in score.items()}
 
@@ -156,7 +176,8 @@ class ShaderBuilder:
 
     def _body(self, kernel: Kernel, outer: tuple[str, ...]) -> Body:
         axes = self.group.fixed.get(kernel.name, ())
-        chosen = schedule(kernel, tuple((a, f"c{k}") for k, a in enumerate(axes)))
+        fixed = tuple((a, f"c{k}") for k, a in enumerate(axes))
+        chosen = schedule(kernel, fixed)
         return Body(kernel, chosen, outer, self.names.make("run", kernel.name))
 
     def _statements(self, b: Body) -> list[Statement | Once]:
@@ -172,47 +193,63 @@ class ShaderBuilder:
 
     def _wide(self) -> tuple[str, Dim]:
         (body,) = self.bodies
-        lines = [
-            f"@compute @workgroup_size({WIDE})",
-            "fn main(@builtin(global_invocation_id) id: vec3u, "
-            "@builtin(num_workgroups) groups: vec3u) {",
-            f"{INDENT}{body.name}(i32(id.x), i32(groups.x) * {WIDE});",
-            "}",
-        ]
-        return "\n".join(lines), dims.ceildiv(threads(body.kernel, body.schedule), WIDE)
-
-    def _narrow(self) -> tuple[str, Dim]:
-        size = workgroup_size([(b.kernel, b.schedule) for b in self.bodies])
-        count = dims.product(self.group.coordinates)
+        size = wide_workgroup(body.kernel, body.schedule)
         lines = [
             f"@compute @workgroup_size({size})",
+            "fn main(@builtin(global_invocation_id) id: vec3u, "
+            "@builtin(num_workgroups) groups: vec3u) {",
+            f"{INDENT}{body.name}(i32(id.x), i32(groups.x) * {size});",
+            "}",
+        ]
+        return "\n".join(lines), dims.ceildiv(threads(body.kernel, body.schedule), size)
+
+    def _narrow(self) -> tuple[str, Dim]:
+        """A workgroup for one of the coordinates, or for several if each has few threads."""
+        share = shared_threads([(b.kernel, b.schedule) for b in self.bodies])
+        count = dims.product(self.group.coordinates)
+        rows = 1 if count == 1 else max(1, LEAST_THREADS // share)
+        frame = Frame(share, rows, count)
+        lines = [
+            f"@compute @workgroup_size({max(share * rows, LEAST_THREADS)})",
             "fn main(@builtin(local_invocation_index) local: u32, "
             "@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u) {",
-            f"{INDENT}let thread = i32(local);",
         ]
-        depth = 1
+        ending = ["}"]
         if count != 1:
-            lines += self._coordinates(count)
-            depth = 2
-        calls = self._calls(self.group.steps, iter(self.bodies), size, depth)
+            lines += self._coordinates(frame)
+            ending = [INDENT + "}", "}"]
+        else:
+            lines.append(f"{INDENT}let thread = i32(local);")
+        calls = self._calls(self.group.steps, iter(self.bodies), frame, len(ending))
         lines += calls[:-1] if calls[-1].strip() == BARRIER else calls
-        lines += ["}"] if count == 1 else [INDENT + "}", "}"]
-        return "\n".join(lines), count
+        return "\n".join([*lines, *ending]), dims.ceildiv(count, rows)
 
-    def _coordinates(self, count: Dim) -> list[str]:
-        """A loop over the coordinates that fall to a workgroup: one, unless there are many."""
-        lines = [
-            f"{INDENT}for (var at = i32(group.x); at < {self._dim(count)}; at += i32(groups.x)) {{"
-        ]
+    def _coordinates(self, frame: Frame) -> list[str]:
+        """A loop over the coordinates that fall to a workgroup: once, unless there are many."""
+        count = self._dim(frame.count)
+        pad = INDENT * 2
+        if frame.rows == 1:
+            lines = [
+                f"{INDENT}let thread = i32(local);",
+                f"{INDENT}for (var at = i32(group.x); at < {count}; at += i32(groups.x)) {{",
+            ]
+        else:
+            n, bits = frame.rows, frame.share.bit_length() - 1
+            lines = [
+                f"{INDENT}let thread = i32(local) & {frame.share - 1};",
+                f"{INDENT}for (var first = i32(group.x) * {n}; first < {count}; "
+                f"first += i32(groups.x) * {n}) {{",
+                f"{pad}let at = first + (i32(local) >> {bits}u);",
+            ]
         rest = "at"
         for k in range(len(self.group.coordinates) - 1, -1, -1):
-            n = self._dim(self.group.coordinates[k])
-            lines.append(f"{INDENT * 2}let c{k} = {rest}" + (f" % ({n});" if k else ";"))
-            rest = f"{rest} / ({n})"
+            n_k = self._dim(self.group.coordinates[k])
+            lines.append(f"{pad}let c{k} = {rest}" + (f" % ({n_k});" if k else ";"))
+            rest = f"{rest} / ({n_k})"
         return lines
 
     def _calls(
-        self, steps: Sequence[Step], bodies: Iterator[Body], size: int, depth: int
+        self, steps: Sequence[Step], bodies: Iterator[Body], frame: Frame, depth: int
     ) -> list[str]:
         """The kernels in order, a barrier after each."""
         lines = []
@@ -221,12 +258,15 @@ class ShaderBuilder:
             if isinstance(step, Loop):
                 i = step.index.name
                 lines.append(f"{pad}for (var {i} = 0; {i} < {self._dim(step.count)}; {i}++) {{")
-                lines += self._calls(step.body, bodies, size, depth + 1)
+                lines += self._calls(step.body, bodies, frame, depth + 1)
                 lines.append(f"{pad}}}")
-            else:
-                body = next(bodies)
-                given = ["thread", str(size), *body.parameters[2:]]
-                lines += [f"{pad}{body.name}({', '.join(given)});", pad + BARRIER]
+                continue
+            body = next(bodies)
+            given = ["thread", str(max(frame.share, frame.least)), *body.parameters[2:]]
+            call = f"{body.name}({', '.join(given)});"
+            if frame.rows > 1:
+                call = f"if (at < {self._dim(frame.count)}) {{ {call} }}"
+            lines += [pad + call, pad + BARRIER]
         return lines
 
     def _dim(self, d: Dim) -> str:

@@ -15,7 +15,7 @@ from webconv.ir.errors import GraphError
 # How tightly an expression binds. WGSL wants parentheses around most operands of operands.
 PRIMARY, UNARY, PRODUCT, SUM, SHIFT, RELATION, BITS = range(7, 0, -1)
 # Longer expressions are not put into others.
-LONGEST = 70
+LONGEST = 56
 VECTORS = {"f32": "vec4f", "i32": "vec4i", "u32": "vec4u", "bool": "vec4<bool>"}
 INDENT = "  "
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from webconv.backends.expr import Expr
@@ -15,11 +15,9 @@ from webconv.backends.linearise import (
     For,
     Layout,
     Literal,
-    LoadTo,
     Operand,
     Ref,
     Statement,
-    StoreFrom,
     _constant_term,
     is_multiple,
     unrolled,
@@ -29,8 +27,6 @@ from webconv.ir.dims import Dim, Symbol
 
 THREAD = Ref("thread", "i32")
 STRIDE = Ref("stride", "i32")
-# How much more often a loop's body runs than what is around it, where that is not known.
-ITERATIONS = 16
 
 
 @dataclass(frozen=True)
@@ -67,13 +63,6 @@ class Once:
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
-class PlacedAccess(Access):
-    """`aligned` if four consecutive elements are read from a multiple of four."""
-
-    aligned: bool = False
-
-
 class PlacedEmitter(Emitter):
     """An Emitter that knows where buffers lie. A `vector` access counts in fours."""
 
@@ -81,9 +70,7 @@ class PlacedEmitter(Emitter):
         super().__init__(Layout())
         self.places = places
 
-    def access(
-        self, buffer: Buffer, offset: Dim, ring: Dim | None, guard: Expr | None
-    ) -> PlacedAccess:
+    def access(self, buffer: Buffer, offset: Dim, ring: Dim | None, guard: Expr | None) -> Access:
         """How `offset` of `buffer` is reached."""
         if ring is not None and buffer.ring > 1:
             offset = offset + dims.mod(ring, 2) * buffer.size
@@ -91,14 +78,13 @@ class PlacedEmitter(Emitter):
         offset = offset * place.stride + place.base
         condition = None if guard is None else self.expr(guard)
         kind, base = self._kind(buffer, offset)
-        aligned = kind == "unit" and is_multiple(base, LANES)
-        if aligned and place.vector:
+        if kind == "unit" and place.vector and is_multiple(base, LANES):
             kind, base = "vector", _quarter(base)
         constant = _constant_term(base)
         if dims.bounds(base - constant)[0] < 0:
             constant = 0
         address = self.dim(base - constant)
-        return PlacedAccess(buffer, kind, address, constant, condition, None, aligned)
+        return Access(buffer, kind, address, constant, condition, None)
 
 
 def _quarter(d: Dim) -> Dim:
@@ -203,24 +189,3 @@ def _remainder(em: Emitter, a: Operand, b: Operand) -> Operand:
     if isinstance(b, Literal) and int(b.value) & (int(b.value) - 1) == 0:
         return em.let("and", (a, Literal(int(b.value) - 1, "i32")), "i32")
     return em.let("rem", (a, b), "i32")
-
-
-@dataclass(frozen=True)
-class Touch:
-    """An access in print: how it looks, and how often it happens."""
-
-    access: PlacedAccess
-    store: bool
-    weight: int
-
-
-def touches(body: Sequence[Statement | Once], weight: int = 1) -> Iterator[Touch]:
-    """Every access in statements."""
-    for s in body:
-        if isinstance(s, LoadTo | StoreFrom):
-            assert isinstance(s.access, PlacedAccess)
-            yield Touch(s.access, isinstance(s, StoreFrom), weight)
-        elif isinstance(s, For):
-            yield from touches(s.body, weight * ITERATIONS)
-        elif isinstance(s, Once):
-            yield from touches(s.body, weight)

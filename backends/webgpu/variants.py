@@ -1,7 +1,9 @@
-"""Forms of an entry for some sizes only, which the session picks when it binds sizes.
+"""Loops in chunks, so that no dispatch takes long, and forms of an entry for short loops.
 
-A loop over chunks of time has, at most sizes, one chunk. Then it is no loop: what is before, in and
-after it may share dispatches.
+A dispatch that runs for seconds is ended by the system, and the device is lost with it. So a loop
+that may be long becomes a loop of chunks. At most sizes there is one chunk: then that is no loop,
+and what is before, in and after it may share dispatches. Which form fits, the session finds when it
+binds sizes.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from dataclasses import dataclass, replace
 from webconv.backends.expr import Index, substitute
 from webconv.backends.kernel import Axis, Entry, Loop, Step, Store
 from webconv.backends.plan import hinted
+from webconv.backends.webgpu.cost import LONGEST, narrow_time
 from webconv.ir import dims
-from webconv.ir.dims import Dim
+from webconv.ir.dims import Dim, Symbol
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,28 @@ def variants(entry: Entry) -> list[Variant]:
         return [general]
     steps = tuple(new for s in entry.steps for new in _unrolled(s))
     return [Variant(replace(entry, steps=steps), ones), general]
+
+
+def in_chunks(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Loops that may take longer than LONGEST become loops of loops."""
+    return tuple(_in_chunks(s) if isinstance(s, Loop) else s for s in steps)
+
+
+def _in_chunks(loop: Loop) -> Loop:
+    body = in_chunks(loop.body)
+    if any(isinstance(s, Loop) for s in body):
+        return replace(loop, body=body)
+    iteration = narrow_time(body, 1, {})
+    most = max(1, int(LONGEST / iteration))
+    if dims.bounds(loop.count)[1] * iteration <= LONGEST:
+        return loop
+    count = dims.ceildiv(loop.count, most)
+    chunk = Symbol(f"{loop.index.name}c", count)
+    start = dims.atom(chunk) * most
+    index = Symbol(f"{loop.index.name}k", most)
+    shifted = {loop.index.name: start + dims.atom(index)}
+    inner = dims.minimum(most, loop.count - start)
+    return Loop(chunk, count, (Loop(index, inner, tuple(_at(s, shifted) for s in body)),))
 
 
 def _is_once(step: Step) -> bool:

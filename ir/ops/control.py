@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from webconv.ir import dims
-from webconv.ir.graph import Graph
+from webconv.ir.graph import Graph, Value
 from webconv.ir.op import Array, Guard, Op, TensorType, require, unify
 
 
@@ -58,11 +59,12 @@ class Scan(Op):
         carries, sequences, captured = list(arrays[:n]), arrays[n:m], arrays[m:]
         steps = sequences[0].shape[0]
         values = list(self.body.inputs.values())
+        shapes = [a.shape[1:] if n <= k < m else a.shape for k, a in enumerate(arrays)]
+        sizes = _sizes(values, shapes)
         precision = next((a.dtype.type for a in arrays if a.dtype.kind == "f"), np.float64)
         stacks: list[list[Array]] = [[] for _ in range(len(self.body.outputs) - n)]
         for t in range(steps)[:: -1 if self.reverse else 1]:
             given = [*carries, *(s[t] for s in sequences), *captured]
-            sizes = _sizes(values, given)
             results = evaluate(self.body, dict(zip(values, given, strict=True)), sizes, precision)
             outputs = [results[v] for v in self.body.outputs.values()]
             carries = outputs[:n]
@@ -71,15 +73,15 @@ class Scan(Op):
         order = slice(None, None, -1 if self.reverse else 1)
         stacked = []
         for stack, v in zip(stacks, list(self.body.outputs.values())[n:], strict=True):
-            shape = (0, *(dims.evaluate(d, {}) if steps == 0 else 0 for d in v.shape))
-            stacked.append(np.stack(stack[order]) if stack else np.zeros(shape))
+            empty = np.zeros((0, *(dims.evaluate(d, sizes) for d in v.shape)))
+            stacked.append(np.stack(stack[order]) if stack else empty)
         return (*carries, *stacked)
 
 
-def _sizes(values: list[object], given: list[Array]) -> dict[str, int]:
+def _sizes(values: Sequence[Value], shapes: Sequence[tuple[int, ...]]) -> dict[str, int]:
     sizes: dict[str, int] = {}
-    for v, a in zip(values, given, strict=True):
-        for d, n in zip(v.shape, a.shape, strict=True):  # type: ignore[attr-defined]
+    for v, shape in zip(values, shapes, strict=True):
+        for d, n in zip(v.shape, shape, strict=True):
             found = dims.bare_atom(d)
             if isinstance(found, dims.Symbol):
                 sizes[found.name] = n

@@ -9,7 +9,7 @@ import { count, size } from './shape.js';
 const MOST_SHOWN = 4096;
 /** Outputs of more numbers have no bars. */
 const MOST_BARS = 128;
-/** Runs are repeated for about this long, in ms, for the median. */
+/** Runs are repeated for about this long, in ms, for the mean. */
 const REPEAT = 300;
 
 /** @type {any} the loaded model */
@@ -146,27 +146,26 @@ function readInputs() {
   );
 }
 
-/** Runs once to show the outputs, then again and again for the median. */
+/** Runs once to show the outputs, then again and again for the mean. */
 async function measure() {
   const inputs = readInputs();
   say('Running');
   let start = performance.now();
   showOutputs(await entry.run(inputs));
   const first = performance.now() - start;
-  const times = [];
-  for (const end = performance.now() + REPEAT; performance.now() < end || times.length < 3;) {
-    start = performance.now();
+  let runs = 0;
+  // One run may be shorter than the clock's step.
+  for (start = performance.now(); runs < 3 || performance.now() < start + REPEAT; runs++) {
     await entry.run(inputs);
-    times.push(performance.now() - start);
   }
-  const median = times.sort((a, b) => a - b)[times.length >> 1];
+  const mean = (performance.now() - start) / runs;
   const { backend, variant, adapter, loadMs } = runner.report;
-  const cells = [backend, variant, ...[loadMs, first, median].map(milliseconds)];
+  const cells = [backend, variant, ...[loadMs, first, mean].map(milliseconds)];
   const row = make('tr', { id: `timing-${backend}` }, ...cells.map((text) => make('td', {}, text)));
   element(row.id)?.remove();
   element('timings').querySelector('tbody').append(row);
   element('timings').hidden = false;
-  say(`${backend}${adapter ? ` on ${adapter}` : ''}: ${milliseconds(median)} a run`);
+  say(`${backend}${adapter ? ` on ${adapter}` : ''}: ${milliseconds(mean)} a run`);
 }
 
 /** @param {Record<string, Tensor>} outputs */

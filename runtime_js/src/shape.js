@@ -27,10 +27,11 @@ const written = (shape) => `[${shape.join(', ')}]`;
  * @param {Sizes} sizes
  */
 export function bindSizes({ symbols, inputs, outputs, guards }, given, sizes) {
+  const held = Object.keys(sizes).join(' and ');
   given.forEach(({ shape }, i) => shape && bindShape(inputs[i], shape, sizes));
   given.forEach(({ data, shape }, i) => shape || bindLength(inputs[i], data.length, sizes));
   for (const symbol of symbols) sizes[symbol] ??= 1;
-  given.forEach((tensor, i) => checkShape(inputs[i], tensor, sizes));
+  given.forEach((tensor, i) => checkShape(inputs[i], tensor, sizes, held));
   for (const [a, b] of guards) {
     if (size(a, sizes) !== size(b, sizes)) {
       const values = `${a} = ${size(a, sizes)}, ${b} = ${size(b, sizes)}`;
@@ -94,13 +95,16 @@ function bindLength({ name, shape }, length, sizes) {
  * @param {TensorType} input
  * @param {Given} tensor
  * @param {Sizes} sizes
+ * @param {string} held the sizes that states have fixed
  */
-function checkShape({ name, shape }, tensor, sizes) {
+function checkShape({ name, shape }, tensor, sizes, held) {
   const expected = shape.map((dim) => size(dim, sizes));
   const actual = tensor.shape ?? expected;
   if (String(actual) !== String(expected) || tensor.data.length !== count(expected)) {
     const rule = `'${name}' must have shape ${written(shape)}, here ${written(expected)}`;
     const shapes = tensor.shape ? `shape ${written(actual)} and ` : '';
-    throw new WebconvError('shape', `${rule}, but it has ${shapes}${tensor.data.length} elements`);
+    const hint = held && `; states fix ${held} until states.reset()`;
+    const found = `${shapes}${tensor.data.length} elements`;
+    throw new WebconvError('shape', `${rule}, but it has ${found}${hint}`);
   }
 }

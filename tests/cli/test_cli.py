@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -254,3 +257,45 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("convert", "inspect", "verify", "bench", "serve", "ops", "doctor"):
         assert name in printed
         assert run([name, "--help"]) == 0
+
+
+def test_serve_serves_until_it_is_ended(bundle: Bundle) -> None:
+    command = [sys.executable, "-c", "from webconv.cli import main; main()", "serve", "--port", "0"]
+    with subprocess.Popen(
+        [*command, str(bundle.path)], stdout=subprocess.PIPE, text=True
+    ) as served:
+        assert served.stdout is not None
+        try:
+            url = served.stdout.readline().split()[1]
+            with urllib.request.urlopen(url) as reply:
+                assert b"<!doctype html>" in reply.read()
+        finally:
+            served.send_signal(signal.SIGINT)
+            assert served.wait(20) == 130
+
+
+def test_a_port_in_use_is_said(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        message = fails(capsys, 1, "serve", bundle.path, "--port", port)
+    assert f"port {port}: " in message
+
+
+@pytest.mark.browser
+def test_bench_times_every_backend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = webconv.convert(dense(), tmp_path / "all")
+    assert run(["bench", str(made.path), "--json", "-"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [r["backend"] for r in results] == ["wasm", "webgpu", "webgl"]
+    assert all(r["run_ms"] > 0 and r["runs"] >= 5 for r in results)
+    assert results[1]["per_run"]["submits"] == 1
+
+
+@pytest.mark.browser
+def test_doctor_finds_the_browser(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert "Chromium" in printed
+    assert "wasmtime" in printed

@@ -16,7 +16,7 @@ from webconv.ir.dims import Dim
 from webconv.ir.dtypes import DType, f32
 from webconv.ir.graph import Constant, Graph, Input, Program, Value, constant, input, toposort
 from webconv.ir.op import TensorType
-from webconv.passes.rewrite import Rule, rewrite
+from webconv.passes.driver import Rule, rewrite
 
 Array = Any
 

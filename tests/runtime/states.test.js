@@ -85,7 +85,7 @@ test('a batch that does not fit the states is refused until they are reset', asy
       [1, 2],
       [3, 4],
     ]),
-    failure('shape'),
+    failure('shape', /states fix batch until states\.reset/),
   );
   assert.deepEqual(await run(runner, [[1, 2]]), [3, 6]);
   await runner.states.reset();

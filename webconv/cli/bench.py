@@ -36,6 +36,6 @@ def command(folder: Path, backends: list[str] | None, json_path: str | None) -> 
 
 
 def _row(r: dict[str, Any]) -> tuple[object, ...]:
-    counts = ", ".join(f"{n:g} {what}" for what, n in r["per_run"].items() if n)
+    counts = ", ".join(f"{n:g} {what}" for what, n in r["per_run"].items() if n and what != "runs")
     figures = (r["load_ms"], r["first_run_ms"], r["run_ms"], r["runs"])
     return (r["backend"], r["variant"], *figures, counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import click
 
 from webconv.api import Bundle
 from webconv.cli.console import Console, write_json
+from webconv.cli.figures import HEADERS, figures
 from webconv.cli.options import (
     BACKENDS,
     ModelOptions,
@@ -82,14 +84,10 @@ def describe(bundle: Bundle, console: Console) -> None:
     before, after = m["nodes"]
     console.say(f"{m['name']}: {m['parameters']:,} parameters, {before} nodes, {after} compiled")
     console.say()
-    figures = [
-        (backend, entry, key.replace("_", " "), value)
-        for backend, part in m["backends"].items()
-        for entry, stats in part["stats"].items()
-        for key, value in (stats.items() if isinstance(stats, dict) else [("", stats)])
-    ]
-    console.table(("backend", "entry", "figure", "value"), figures)
-    console.table(("file", "bytes"), list(m["files"].items()))
+    stats = {backend: part["stats"] for backend, part in m["backends"].items()}
+    console.table(HEADERS, figures(stats))
+    console.say()
+    console.table(("file", "bytes"), _files(m["files"]))
     console.say()
     console.say("In a page:")
     console.say()
@@ -101,9 +99,13 @@ def describe(bundle: Bundle, console: Console) -> None:
     console.say(f"To try it: webconv serve {bundle.path}")
 
 
-def _names(bundle: Bundle, kind: str) -> str:
-    import json
+def _files(sizes: dict[str, int]) -> list[tuple[str, int]]:
+    """The files with their bytes, the runner's as one."""
+    own = [(name, n) for name, n in sizes.items() if "/" not in name]
+    return [*own, ("runtime/", sum(n for name, n in sizes.items() if "/" in name))]
 
+
+def _names(bundle: Bundle, kind: str) -> str:
     graph = bundle.program.main
     names = (json.dumps(n) if not n.isidentifier() else n for n in getattr(graph, kind))
     return ", ".join(names)

@@ -9,6 +9,7 @@ import click
 
 from webconv.api import Bundle
 from webconv.cli.console import Console, write_json
+from webconv.cli.figures import HEADERS, figures
 from webconv.cli.options import BACKENDS, ModelOptions, about, json_option, model_options
 
 if TYPE_CHECKING:
@@ -106,13 +107,7 @@ def show(found: dict[str, Any], console: Console) -> None:
     if found["states"]:
         console.say()
         console.table(("state", "type"), [(s["name"], s["type"]) for s in found["states"]])
-    figures = [
-        (backend, entry, key.replace("_", " "), value)
-        for backend, stats in found["backends"].items()
-        for entry, values in stats.items()
-        for key, value in (values.items() if isinstance(values, dict) else [("", values)])
-    ]
     console.say()
-    console.table(("backend", "entry", "figure", "value"), figures)
+    console.table(HEADERS, figures(found["backends"]))
     for line in found["unsupported"]:
         console.say(f"no kernels exist for {line}")

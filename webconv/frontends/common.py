@@ -210,7 +210,7 @@ def tile(x: Value, repeats: Sequence[Dim]) -> Value:
 
 def one_hot(indices: Value, depth: int, dtype: DType) -> Value:
     """`[..., depth]` with 1 at each index; all 0 for an index out of range."""
-    classes = graph.constant(np.arange(depth, dtype=indices.type.dtype.numpy))
+    classes = cast(ops.Iota(depth)(), indices.type.dtype)
     return cast(ops.Equal()(expand_dims(indices, -1), classes), dtype)
 
 
@@ -237,13 +237,17 @@ def size_value(size: Dim) -> Value:
     return ops.ReduceMax((0,))(ops.Iota(size + 1)())
 
 
+# Results of more elements than this are left to be computed where the model runs.
+FOLDED_SIZE = 1 << 22
+
+
 def folded(x: Value) -> Value:
-    """`x` evaluated now, if it depends on no input and no symbol; else `x`."""
+    """`x` evaluated now, if it depends on no input and no symbol and is not huge; else `x`."""
     nodes = graph.toposort([x])
-    symbolic = any(isinstance(n.op, graph.Input) for n in nodes) or any(
-        dims.symbols(*v.shape) for n in nodes for v in n.outputs
-    )
-    if symbolic or any(True for n in nodes for _ in n.op.dims):
+    sizes = [v.type.size for n in nodes for v in n.outputs]
+    if any(not isinstance(size, int) or size > FOLDED_SIZE for size in sizes):
+        return x
+    if any(isinstance(n.op, graph.Input) for n in nodes):
         return x
     values = evaluate(graph.Graph({}, {"x": x}), {}, {})
     return graph.constant(values[x].astype(x.type.dtype.numpy))

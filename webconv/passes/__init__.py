@@ -2,7 +2,7 @@
 
 Kernels are fused by construction when a graph is lowered. What is left to passes is what changes
 the graph: constants and identities go, transposes cancel, scales, shifts and embeddings are folded
-into weights. See `rewrite` for rules and their driver.
+into weights. See `driver` for rules and their driver.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import partial
 from webconv.ir.graph import Program
 from webconv.passes.algebra import ALGEBRA
 from webconv.passes.constants import CONSTANTS
+from webconv.passes.driver import Explain, rewrite
 from webconv.passes.layout import LAYOUT, reshape_unit_axes
 from webconv.passes.movement import MOVEMENT
-from webconv.passes.rewrite import Explain, rewrite
 from webconv.passes.tables import table_rules
 from webconv.passes.weights import WEIGHTS
 

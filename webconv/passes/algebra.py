@@ -12,7 +12,7 @@ from webconv.ir import dtypes, ops
 from webconv.ir.dtypes import DType
 from webconv.ir.graph import Constant, Node, Value, constant
 from webconv.ir.op import Array
-from webconv.passes.rewrite import Rule, Uses
+from webconv.passes.driver import Rule, Uses
 
 # f(f(x)) is x.
 INVOLUTIONS = (ops.Neg, ops.Not, ops.BitwiseNot)

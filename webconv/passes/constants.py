@@ -10,7 +10,7 @@ from webconv.ir import ops
 from webconv.ir.graph import Constant, Node, Value, constant
 from webconv.ir.op import Array
 from webconv.ir.ops import Elementwise
-from webconv.passes.rewrite import Rule, Uses
+from webconv.passes.driver import Rule, Uses
 
 # Operators that broadcast their inputs.
 BROADCASTING = (Elementwise, ops.Where, ops.Cast)

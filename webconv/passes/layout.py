@@ -13,7 +13,7 @@ from webconv.ir.graph import Node, Value, constant
 from webconv.ir.op import Op
 from webconv.ir.ops.reduction import Reduce
 from webconv.passes.constants import BROADCASTING
-from webconv.passes.rewrite import Rule, Uses
+from webconv.passes.driver import Rule, Uses
 
 Order: TypeAlias = tuple[int, ...]
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from webconv.ir import ops
 from webconv.ir.graph import Node, Value
 from webconv.ir.op import normalise_axis
-from webconv.passes.rewrite import Rule, Uses
+from webconv.passes.driver import Rule, Uses
 
 
 def drop_transpose(node: Node, uses: Uses) -> Value | None:

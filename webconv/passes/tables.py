@@ -14,7 +14,7 @@ from webconv.ir import ops
 from webconv.ir.graph import Constant, Node, Value, constant
 from webconv.ir.op import Array
 from webconv.ir.ops import Elementwise, Recurrent
-from webconv.passes.rewrite import Rule, Uses, expect
+from webconv.passes.driver import Rule, Uses, expect
 
 
 @dataclass(frozen=True)

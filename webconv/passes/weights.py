@@ -17,7 +17,7 @@ from webconv.ir.graph import Constant, Node, Value, constant
 from webconv.ir.op import Array, Op
 from webconv.ir.ops import Recurrent
 from webconv.passes.algebra import fits
-from webconv.passes.rewrite import Rule, Uses, expect
+from webconv.passes.driver import Rule, Uses, expect
 
 Product: TypeAlias = ops.MatMul | ops.Conv | ops.ConvTranspose
 

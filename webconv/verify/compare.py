@@ -104,10 +104,10 @@ def compare(got: Array, dtype: DType, want: Expected, allowed: Tolerance) -> Out
 def _exact(got: Array, want: Array, result: Any) -> OutputResult:
     wrong = got != want
     if not wrong.any():
-        return result(True, max_abs_err=0.0, max_rel_err=0.0)  # type: ignore[no-any-return]
+        return result(True, max_abs_err=0.0, max_rel_err=0.0)
     error = np.abs(got.astype(np.float64) - want.astype(np.float64)).max()
     reason = f"{int(wrong.sum())} of {wrong.size} elements differ"
-    return result(False, reason, max_abs_err=float(error))  # type: ignore[no-any-return]
+    return result(False, reason, max_abs_err=float(error))
 
 
 def _close(got: Array, want: Expected, allowed: Tolerance, result: Any) -> OutputResult:
@@ -128,7 +128,7 @@ def _close(got: Array, want: Expected, allowed: Tolerance, result: Any) -> Outpu
     reason = "" if ok.all() else f"{int((~ok).sum())} of {ok.size} elements differ"
     unequal = special & ~same
     relative = error[size > 0] / size[size > 0]
-    return result(  # type: ignore[no-any-return]
+    return result(
         bool(ok.all()),
         reason,
         max_abs_err=None if unequal.any() else float(error.max(initial=0.0)),

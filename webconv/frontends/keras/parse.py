@@ -206,6 +206,7 @@ class Parser:
             found = self.node(child)
             if isinstance(found, Model):
                 found = model_as_layer(found, self.dialect)
+            found.outer_class = layer.class_name if found.name == layer.name else ""
             layer.children[attribute] = found
 
     def _unknown_activations(self, layer: Layer) -> list[str]:

@@ -118,7 +118,7 @@ def _read_h5(file: h5py.File) -> SavedModel:
     found = hdf5.group(file, "model_weights")
     if found is None:
         raise ModelFormatError("the file holds an architecture but no weights")
-    parsed = parse_json(config.encode(), "model_config")
+    parsed = parse_json(config.encode(errors="surrogateescape"), "model_config")
     return SavedModel(parsed, _h5_dialect(file, found), found)
 
 

@@ -78,11 +78,12 @@ class Layer:
     constants: dict[str, Value] = field(default_factory=dict)
     plugins: Mapping[str, Rule] = field(default_factory=dict)
     tracer: Any = None
+    outer_class: str = ""
 
     @property
     def label(self) -> str:
-        """What errors call it."""
-        return label(self.class_name, self.name)
+        """What errors call it; a cell that its layer brought along is called as the layer."""
+        return label(self.outer_class or self.class_name, self.name)
 
     def array(self, name: str, *shape: int | None) -> Array:
         """The weight `name` in the layer's compute dtype; None in `shape` stands for any size."""

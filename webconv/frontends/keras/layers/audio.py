@@ -14,14 +14,14 @@ from webconv.frontends.keras.layers.windows import DataFormat, pads
 from webconv.frontends.keras.schema import Positive
 from webconv.frontends.keras.tree import Layer, Rule
 from webconv.ir import dims, ops
-from webconv.ir.errors import ShapeError
+from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Value
 from webconv.ir.op import Array
 
 EPSILON = 1e-7
 # The mel scale of HTK.
 MEL_BREAK_HERTZ, MEL_HIGH_Q = 700.0, 1127.0
-LONGEST_TRANSFORM = 1 << 14
+LONGEST_TRANSFORM, MOST_MELS = 1 << 12, 1 << 12
 
 
 def stft_spectrogram(
@@ -95,8 +95,11 @@ def mel_spectrogram(
 ) -> Value:
     """[..., T] to [..., mel bins, frames]."""
     frame = sequence_length or fft_length
-    if frame > fft_length or fft_length > LONGEST_TRANSFORM or x.type.rank not in (1, 2):
-        raise ShapeError(f"frames of {frame} in transforms of {fft_length} over {x.type}")
+    if fft_length > LONGEST_TRANSFORM or num_mel_bins > MOST_MELS:
+        rule = f"fft_length and num_mel_bins must be at most {LONGEST_TRANSFORM}"
+        raise UnsupportedError(f"{rule}, but they are {fft_length} and {num_mel_bins}")
+    if frame > fft_length or x.type.rank not in (1, 2):
+        raise ShapeError(f"frames of {frame} in transforms of {fft_length} do not fit {x.type}")
     x = common.cast(x, layer.dtype)
     length, half = x.shape[-1], fft_length // 2
     flat = common.reshape(x, (dims.product(x.shape[:-1]), length))

@@ -23,6 +23,9 @@ from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
 
 
+MOST_WINDOWS = 1 << 16
+
+
 def _pool(op: type[Any], rank: int) -> Callable[..., Value]:
     def pool(
         layer: Layer,
@@ -106,8 +109,8 @@ def _adapt(op: type[Any], x: Value, axis: int, size: int) -> Value:
     n: Dim = x.shape[axis]
     if not isinstance(n, int):
         raise ShapeError(f"adaptive pooling needs a known size, but axis {axis} of {x.type} is not")
-    if size > n:
-        raise ShapeError(f"output_size must be at most {n}, but it is {size}")
+    if size > min(n, MOST_WINDOWS):
+        raise ShapeError(f"output_size must be at most {min(n, MOST_WINDOWS)}, but it is {size}")
     k = np.arange(size)
     starts, ends = k * n // size, -(-(k + 1) * n // size)
     pieces: list[Value] = []

@@ -14,9 +14,11 @@ from webconv.frontends.keras.layers.windows import DataFormat, Sizes, in_channel
 from webconv.frontends.keras.schema import Positive
 from webconv.frontends.keras.tree import Layer, Rule
 from webconv.ir import ops
-from webconv.ir.errors import ShapeError
+from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Value
 from webconv.ir.op import normalise_axis
+
+MOST_TAPS = 1 << 10
 
 
 def highway(
@@ -113,6 +115,8 @@ def _locally_connected(rank: int) -> Callable[..., Value]:
                 for n, k, s in zip(spatial, kernel, stride, strict=True)
                 if isinstance(n, int)
             ]
+            if math.prod(kernel) > MOST_TAPS:
+                raise UnsupportedError(f"kernels of more than {MOST_TAPS} places: {list(kernel)}")
             if any(n < 1 for n in sizes):
                 raise ShapeError(f"a window of {list(kernel)} does not fit {x.type}")
             patches = _patches(x, kernel, stride, sizes, data_format == "channels_first")

@@ -20,6 +20,7 @@ from webconv.ir.op import normalise_axis
 
 Sizes = int | tuple[int, ...]
 Tuple = tuple[int | None, ...]
+MOST_PIECES = 1 << 12
 
 
 def known_sizes(shape: Sequence[int | None], x: Value) -> list[Dim]:
@@ -127,7 +128,7 @@ def same_dtype(xs: Sequence[Any]) -> list[Value]:
 
 def concatenate(layer: Layer, xs: Any, *, axis: int | None = 0) -> Value:
     """Joined along an axis."""
-    values = _several(xs)
+    values = _several(layer, xs)
     if axis is None:
         return common.concat([common.reshape(v, [-1]) for v in values], 0)
     return common.concat(values, normalise_axis(axis, values[0].type.rank))
@@ -135,12 +136,12 @@ def concatenate(layer: Layer, xs: Any, *, axis: int | None = 0) -> Value:
 
 def stack(layer: Layer, x: Any, *, axis: int = 0) -> Value:
     """Joined along a new axis."""
-    return common.stack(_several(x), axis)
+    return common.stack(_several(layer, x), axis)
 
 
-def _several(xs: Any) -> list[Value]:
+def _several(layer: Layer, xs: Any) -> list[Value]:
     if isinstance(xs, Value):
-        xs = [common.at(xs, 0, k) for k in range(_known(xs.shape[0]))]
+        xs = unstack(layer, xs)
     if not isinstance(xs, list | tuple) or not xs:
         raise ModelFormatError("at least one tensor is needed")
     return same_dtype(xs)
@@ -161,7 +162,7 @@ def split(
     n = value.shape[axis]
     if isinstance(indices_or_sections, int):
         count = indices_or_sections
-        if count > 4096 or (isinstance(n, int) and n % count):
+        if count > MOST_PIECES or (isinstance(n, int) and n % count):
             raise ShapeError(f"axis {axis} of {value.type} does not divide into {count} pieces")
         return common.split(value, [dims.floordiv(n, count)] * count, axis)
     edges: list[Dim] = [0, *indices_or_sections, n]
@@ -173,7 +174,10 @@ def unstack(layer: Layer, x: Any, *, num: int | None = None, axis: int = 0) -> l
     """All slices along an axis."""
     value = tensor(x)
     axis = normalise_axis(axis, value.type.rank)
-    return [common.at(value, axis, k) for k in range(num or _known(value.shape[axis]))]
+    count = num or _known(value.shape[axis])
+    if count > MOST_PIECES:
+        raise UnsupportedError(f"more than {MOST_PIECES} pieces: {count}")
+    return [common.at(value, axis, k) for k in range(count)]
 
 
 def repeat(layer: Layer, x: Any, *, repeats: Positive, axis: int | None = None) -> Value:
@@ -315,13 +319,13 @@ def _triangle(upper: bool) -> Any:
 
 def vertical(layer: Layer, xs: Any) -> Value:
     """Joined along the first axis; vectors are rows."""
-    values = [common.expand_dims(v, 0) if v.type.rank == 1 else v for v in _several(xs)]
+    values = [common.expand_dims(v, 0) if v.type.rank == 1 else v for v in _several(layer, xs)]
     return common.concat(values, 0)
 
 
 def horizontal(layer: Layer, xs: Any) -> Value:
     """Joined along the second axis; vectors along the first."""
-    values = _several(xs)
+    values = _several(layer, xs)
     return common.concat(values, 0 if values[0].type.rank == 1 else 1)
 
 

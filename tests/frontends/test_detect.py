@@ -1,0 +1,58 @@
+"""Which frontend reads a file its content decides, not its name."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from webconv import frontends
+from webconv.frontends import detect
+from webconv.ir.errors import ModelFormatError, UnsupportedError
+
+
+def zipped(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "frontend"),
+    [
+        (b"\x89HDF\r\n\x1a\n rest", "keras"),
+        (bytes(512) + b"\x89HDF\r\n\x1a\n rest", "keras"),
+        (zipped("config.json", "model.weights.h5"), "keras"),
+        (zipped("l1/W.npy", "l1/b.npy"), "chainer"),
+        (b'  {"class_name": "Sequential"}', "keras"),
+        (b"\xef\xbb\xbf{}", "keras"),
+        (b"\x08\x07\x12\x07pytorch", "onnx"),
+    ],
+)
+def test_the_content_decides(tmp_path: Path, content: bytes, frontend: str) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(content)
+    assert detect(path) == frontend
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x05\x06", b"\x93NUMPY", b"\x00" * 600])
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(content)
+    with pytest.raises(ModelFormatError, match="it is not a model|the file is empty"):
+        detect(path)
+    with pytest.raises(ModelFormatError, match="No such file"):
+        detect(tmp_path / "gone")
+    with pytest.raises(ModelFormatError, match="Is a directory"):
+        detect(tmp_path)
+
+
+def test_what_is_not_read_yet_is_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", a=np.zeros(2))
+    with pytest.raises(UnsupportedError, match="chainer models cannot be read yet"):
+        frontends.load(tmp_path / "w.npz")
