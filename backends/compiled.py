@@ -80,7 +80,7 @@ def gather_weights(entries: Iterable[Entry]) -> Weights:
 class Compiled:
     """One backend's part of a bundle.
 
-    `files` maps a suffix (`simd.wasm`, `wgsl.js`) to contents, written as `kernels-<hash>.<suffix>`.
+    `files` maps a suffix (`simd.wasm`) to contents, written as `kernels-<hash>.<suffix>`.
     `descriptor` is JSON for the backend's session (its own section of `model-<hash>.js`), and
     `stats` are figures for people: kernels, dispatches, peak bytes and their lower bound.
     """

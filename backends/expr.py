@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from webconv.ir import dims
 from webconv.ir.dims import Atom, Dim, Shape, Symbol
@@ -23,7 +23,7 @@ from webconv.ir.dims import Atom, Dim, Shape, Symbol
 if TYPE_CHECKING:
     from webconv.backends.kernel import Buffer
 
-Number = Union[int, float, bool]
+Number = int | float | bool
 
 
 class Expr:
@@ -347,16 +347,22 @@ def _simplify(e: Call) -> Expr | None:
             return x
         case "div", (x, Const(value=c)) if c == 1:
             return x
-        case ("lt" | "le" | "gt" | "ge" | "eq" | "ne"), (Index(dim=a), Index(dim=b)):
+        case (("lt" | "le" | "gt" | "ge" | "eq" | "ne"), (Index(dim=a), Index(dim=b))):
             return _compare(e.function, a - b)
-        case ("lt" | "le" | "gt" | "ge" | "eq" | "ne"), (Index(dim=a), Const(value=int(b))):
+        case (("lt" | "le" | "gt" | "ge" | "eq" | "ne"), (Index(dim=a), Const(value=int(b)))):
             return _compare(e.function, a - b)
     return None
 
 
 def _compare(function: str, difference: Dim) -> Expr | None:
     low, high = dims.bounds(difference)
-    always = {"lt": high < 0, "le": high <= 0, "gt": low > 0, "ge": low >= 0, "eq": low == high == 0}
+    always = {
+        "lt": high < 0,
+        "le": high <= 0,
+        "gt": low > 0,
+        "ge": low >= 0,
+        "eq": low == high == 0,
+    }
     never = {"lt": low >= 0, "le": low > 0, "gt": high <= 0, "ge": high < 0}
     never["eq"] = low > 0 or high < 0
     if function == "ne":

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Union
 
 from webconv.backends.expr import Expr, Fold, Load, flatten, walk
 from webconv.ir import dims
@@ -166,7 +165,7 @@ class Loop:
     parallel: int = 0
 
 
-Step = Union[Kernel, Loop]
+Step = Kernel | Loop
 
 
 def kernels(steps: tuple[Step, ...]) -> Iterator[Kernel]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Union
 
 from webconv.backends.expr import (
     Call,
@@ -57,7 +56,7 @@ class Literal:
         return 1
 
 
-Operand = Union[Ref, Literal]
+Operand = Ref | Literal
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class For:
     body: tuple[Statement, ...]
 
 
-Statement = Union[Let, LoadTo, StoreFrom, For]
+Statement = Let | LoadTo | StoreFrom | For
 
 
 @dataclass(frozen=True)
@@ -213,14 +212,11 @@ class Emitter:
         if isinstance(d, int):
             return Literal(d, "i32")
         parts = [self._term(monomial, c) for monomial, c in d.terms]
-        parts.sort(key=lambda o: (self.depth_of([o]), isinstance(o, Ref) and o.lanes))
-        constants = [p for p in parts if isinstance(p, Literal)]
-        total: Operand | None = None
-        for p in [p for p in parts if isinstance(p, Ref)]:
-            total = p if total is None else self.let("add", (total, p), "i32")
-        for p in constants:
-            total = p if total is None else self.let("add", (total, p), "i32")
-        assert total is not None
+        # Outer parts first, so that their sum is hoisted; the constant last.
+        parts.sort(key=lambda o: (isinstance(o, Literal), self.depth_of([o]), o.lanes))
+        total = parts[0]
+        for part in parts[1:]:
+            total = self.let("add", (total, part), "i32")
         return total
 
     def _term(self, monomial: Sequence[Atom], c: int) -> Operand:

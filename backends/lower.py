@@ -72,9 +72,8 @@ class Lowering(Context):
             keep = stays_lazy(tensor, self._uses.get(value, []))
             tensors[value] = tensor if keep else self.store(tensor)
 
-
     def _limit_reads(self, values: list[Value], tensors: dict[Value, Tensor]) -> None:
-        """Store lazy inputs until a kernel that reads all of them reads at most MOST_READ buffers."""
+        """Store lazy inputs until what reads them all reads at most MOST_READ buffers."""
         while True:
             reads = {v: self.reads(tensors[v]) for v in values}
             if len(set().union(*reads.values())) <= MOST_READ:

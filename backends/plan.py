@@ -162,9 +162,7 @@ def _above(
                 below[t.buffer].add(p.buffer)
     size = {p.buffer: p.nbytes for p in order}
     key = sorted(below, key=lambda b: (placed[b], index[b]))
-    return [
-        Placement(b, size[b], tuple(sorted(below[b], key=lambda x: index[x]))) for b in key
-    ]
+    return [Placement(b, size[b], tuple(sorted(below[b], key=lambda x: index[x]))) for b in key]
 
 
 def peak(placements: Iterable[Placement]) -> int:

@@ -310,4 +310,14 @@ def view(t: Tensor, shape: Shape, at: Callable[[tuple[Dim, ...]], Expr]) -> Tens
     return replace(t, shape=shape, at=at, buffer=None, panel=1, tile=None)
 
 
-__all__ = ["Context", "Loop", "Tensor", "accumulate", "guarded", "reindex", "stored", "view", "where"]
+__all__ = [
+    "Context",
+    "Loop",
+    "Tensor",
+    "accumulate",
+    "guarded",
+    "reindex",
+    "stored",
+    "view",
+    "where",
+]

@@ -16,7 +16,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 from webconv.ir.errors import ShapeError
 
@@ -139,7 +139,7 @@ class Expr:
     __rmul__ = __mul__
 
 
-Dim: TypeAlias = Union[int, Expr]
+Dim: TypeAlias = int | Expr
 Shape: TypeAlias = tuple[Dim, ...]
 
 
@@ -406,7 +406,9 @@ def parse(text: str) -> Dim:
     try:
         return _parse(ast.parse(text, mode="eval").body)
     except (SyntaxError, RecursionError, KeyError):
-        raise ShapeError(f"dim {text!r}: expected integers and names with + - * // % min max") from None
+        raise ShapeError(
+            f"dim {text!r}: expected integers and names with + - * // % min max"
+        ) from None
 
 
 def _parse(node: ast.expr) -> Dim:

@@ -147,6 +147,11 @@ def broadcast(shapes: Iterable[Shape]) -> tuple[Shape, tuple[Guard, ...]]:
     return tuple(out), tuple(guards)
 
 
+def concrete(shape: Iterable[Dim]) -> tuple[int, ...]:
+    """Sizes that are known by now: `eval` is called on an op whose symbols are bound."""
+    return tuple(dims.evaluate(d, {}) for d in shape)
+
+
 def normalise_axis(axis: int, rank: int) -> int:
     """`axis` counted from the front; raises ShapeError if there is no such axis."""
     require(-rank <= axis < rank, f"axis must lie in [{-rank}, {rank - 1}], but it is {axis}")

@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROW = re.compile(r"^\| (?P<line>.+?) \| `(?P<command>[^`]+)` \| (?P<figure>.*?) \| (?P<date>.*?) \|$")
+ROW = re.compile(
+    r"^\| (?P<line>.+?) \| `(?P<command>[^`]+)` \| (?P<figure>.*?) \| (?P<date>.*?) \|$"
+)
 TIMEOUT = 3600
 
 
@@ -42,7 +44,10 @@ def main() -> None:
             results[command] = run(command)
         ok, seconds, last = results[command]
         failed += not ok
-        print(f"{'ok  ' if ok else 'FAIL'} {seconds:6.1f} s  {line}\n       {command}\n       {last}", flush=True)
+        print(
+            f"{'ok  ' if ok else 'FAIL'} {seconds:6.1f} s  {line}\n       {command}\n       {last}",
+            flush=True,
+        )
     print(f"{len(rows()) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 

@@ -65,7 +65,9 @@ class Table:
 
     cases: list[Case] = field(default_factory=list)
 
-    def add(self, name: str, op: Op, *inputs: Array | Callable[[Any], Array] | None, **options: Any) -> None:
+    def add(
+        self, name: str, op: Op, *inputs: Array | Callable[[Any], Array] | None, **options: Any
+    ) -> None:
         """A case; inputs may be functions of a random generator."""
         rng = np.random.default_rng(sum(map(ord, name)) * 1009 + len(name))
         arrays = tuple(a(rng) if callable(a) else a for a in inputs)
@@ -83,8 +85,38 @@ def integers(low: int, high: int, *shape: int, dtype: Any = np.int32) -> Callabl
 
 
 EXTREMES = np.array(
-    [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1e-8, -1e-8, 1e-3, 3.25, -3.25, 10.0, -10.0, 50.0, -50.0, 87.0,
-     -87.0, 100.0, -100.0, 1e4, -1e4, 1e30, -1e30, 3.4e38, -3.4e38, 1.5, 2.5, -1.5, -2.5, 7.0],
+    [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        -0.5,
+        1e-8,
+        -1e-8,
+        1e-3,
+        3.25,
+        -3.25,
+        10.0,
+        -10.0,
+        50.0,
+        -50.0,
+        87.0,
+        -87.0,
+        100.0,
+        -100.0,
+        1e4,
+        -1e4,
+        1e30,
+        -1e30,
+        3.4e38,
+        -3.4e38,
+        1.5,
+        2.5,
+        -1.5,
+        -2.5,
+        7.0,
+    ],
     np.float32,
 )
 UNIT = np.linspace(-1, 1, 41, dtype=np.float32)
@@ -93,12 +125,23 @@ POSITIVE = np.array([1e-30, 1e-8, 0.1, 0.5, 0.999, 1.0, 1.001, 2.0, 10.0, 1e4, 1
 
 def elementwise() -> Iterator[tuple[str, Op, list[Array], dict[str, Any]]]:
     """Every elementwise operator, over extreme values where it is defined on them."""
-    domain = {"Acos": UNIT, "Asin": UNIT, "Atanh": UNIT[1:-1], "Acosh": POSITIVE[5:], "Log": POSITIVE,
-              "Sqrt": POSITIVE, "Reciprocal": POSITIVE, "Log1p": np.append(POSITIVE, UNIT[1:]),
-              "Exp": EXTREMES[EXTREMES < 88], "Expm1": EXTREMES[EXTREMES < 88],
-              "Sinh": EXTREMES[abs(EXTREMES) < 88], "Cosh": EXTREMES[abs(EXTREMES) < 88],
-              "Sin": EXTREMES[abs(EXTREMES) < 1e5], "Cos": EXTREMES[abs(EXTREMES) < 1e5],
-              "Tan": EXTREMES[abs(EXTREMES) < 1e5]}
+    domain = {
+        "Acos": UNIT,
+        "Asin": UNIT,
+        "Atanh": UNIT[1:-1],
+        "Acosh": POSITIVE[5:],
+        "Log": POSITIVE,
+        "Sqrt": POSITIVE,
+        "Reciprocal": POSITIVE,
+        "Log1p": np.append(POSITIVE, UNIT[1:]),
+        "Exp": EXTREMES[EXTREMES < 88],
+        "Expm1": EXTREMES[EXTREMES < 88],
+        "Sinh": EXTREMES[abs(EXTREMES) < 88],
+        "Cosh": EXTREMES[abs(EXTREMES) < 88],
+        "Sin": EXTREMES[abs(EXTREMES) < 1e5],
+        "Cos": EXTREMES[abs(EXTREMES) < 1e5],
+        "Tan": EXTREMES[abs(EXTREMES) < 1e5],
+    }
     for name, made in ops.ELEMENTWISE.items():
         base = made.__mro__[1].__name__
         if name == "Not":
@@ -136,32 +179,55 @@ def _binary(name: str, made: type[Op]) -> Iterator[tuple[str, Op, list[Array], d
     other = np.array([2, 2, -2, -2, 3, 0, -1, 4], np.int32)
     yield f"{name}_i32", made(), [whole, other], {}
     # Pages give and get i64 as 32 bits, so these stay within them.
-    yield f"{name}_i64", made(), [np.maximum(whole, -9).astype(np.int64), other.astype(np.int64)], {}
+    yield (
+        f"{name}_i64",
+        made(),
+        [np.maximum(whole, -9).astype(np.int64), other.astype(np.int64)],
+        {},
+    )
     small = np.array([250, 200, 3, 0, 255, 17], np.uint8)
     yield f"{name}_u8", made(), [small, small[::-1].copy()], {}
 
 
 def _parametric(t: Table) -> None:
     for name, op in {
-        "leaky_relu": ops.LeakyRelu(0.3), "elu": ops.Elu(), "selu": ops.Elu(1.6732632, 1.050701),
-        "celu": ops.Celu(2.0), "hard_sigmoid": ops.HardSigmoid(), "affine": ops.Affine(2.0, -1.0),
-        "scaled_tanh": ops.ScaledTanh(1.7159, 0.6667), "thresholded": ops.ThresholdedRelu(1.0),
-        "gelu": ops.Gelu(), "gelu_tanh": ops.Gelu(True), "swish": ops.Swish(),
-        "clip": ops.Clip(-1.0, 2.0), "clip_low": ops.Clip(low=0.5),
+        "leaky_relu": ops.LeakyRelu(0.3),
+        "elu": ops.Elu(),
+        "selu": ops.Elu(1.6732632, 1.050701),
+        "celu": ops.Celu(2.0),
+        "hard_sigmoid": ops.HardSigmoid(),
+        "affine": ops.Affine(2.0, -1.0),
+        "scaled_tanh": ops.ScaledTanh(1.7159, 0.6667),
+        "thresholded": ops.ThresholdedRelu(1.0),
+        "gelu": ops.Gelu(),
+        "gelu_tanh": ops.Gelu(True),
+        "swish": ops.Swish(),
+        "clip": ops.Clip(-1.0, 2.0),
+        "clip_low": ops.Clip(low=0.5),
     }.items():
         t.add(name, op, EXTREMES[abs(EXTREMES) < 1e15])
     t.add("isinf", ops.IsInf(), np.array([1, np.inf, -np.inf, np.nan, 3e38], np.float32))
     t.add("isnan", ops.IsNaN(), np.array([1, np.inf, -np.inf, np.nan, 3e38], np.float32))
-    t.add("where", ops.Where(), np.array([T, F, T]), np.array([1, 2, 3], np.float32),
-          np.array([np.nan, 5, np.inf], np.float32))
-    casts = {"f32": np.array([0, 1.5, -1.5, 3e9, -3e9, np.nan, 300, -1], np.float32),
-             "i32": np.array([0, 1, -1, 300, 70000, -2147483648], np.int32),
-             "u8": np.array([0, 1, 255, 128], np.uint8), "bool": np.array([T, F])}
+    t.add(
+        "where",
+        ops.Where(),
+        np.array([T, F, T]),
+        np.array([1, 2, 3], np.float32),
+        np.array([np.nan, 5, np.inf], np.float32),
+    )
+    casts = {
+        "f32": np.array([0, 1.5, -1.5, 3e9, -3e9, np.nan, 300, -1], np.float32),
+        "i32": np.array([0, 1, -1, 300, 70000, -2147483648], np.int32),
+        "u8": np.array([0, 1, 255, 128], np.uint8),
+        "bool": np.array([T, F]),
+    }
     for source, array in casts.items():
         for target in ("f32", "i32", "u32", "i8", "u8", "i16", "u16", "i64", "bool", "f16"):
             if target == "f16" and source != "f32":
                 continue
-            values = array[[0, 1, 2, 6, 7]] if source == "f32" and target in ("u32", "f16") else array
+            values = (
+                array[[0, 1, 2, 6, 7]] if source == "f32" and target in ("u32", "f16") else array
+            )
             values = values[values >= 0] if target == "u32" else values
             values = np.clip(values, -2e9, 2e9) if (source, target) == ("f32", "i64") else values
             t.add(f"cast_{source}_{target}", ops.Cast(dtypes.DTYPES[target]), values)
@@ -170,17 +236,32 @@ def _parametric(t: Table) -> None:
 def _movement(t: Table) -> None:
     t.add("reshape", ops.Reshape((6, 4)), normal(2, 3, 4))
     t.add("transpose_5d", ops.Transpose((4, 2, 0, 3, 1)), normal(2, 3, 4, 5, 6))
-    t.add("transpose_symbolic", ops.Transpose((1, 0, 2)), normal(3, 5, 4), symbolic=(("a", "b", None),))
+    t.add(
+        "transpose_symbolic",
+        ops.Transpose((1, 0, 2)),
+        normal(3, 5, 4),
+        symbolic=(("a", "b", None),),
+    )
     t.add("slice_negative", ops.Slice((4, 0), (3, 2), (-2, 3)), normal(6, 7))
     t.add("slice_empty", ops.Slice((0, 0), (0, 3), (1, 1)), normal(6, 7))
     t.add("expand", ops.Expand((3, 2, 5)), normal(2, 1))
     t.add("expand_symbolic", ops.Expand((symbol("a"), 4)), normal(3, 1), symbolic=(("a", None),))
     t.add("concat", ops.Concat(1), normal(2, 3), normal(2, 1), normal(2, 5))
     t.add("concat_20", ops.Concat(-1), *(normal(3, k % 4 + 1) for k in range(20)))
-    t.add("concat_symbolic", ops.Concat(0), normal(3, 4), normal(5, 4), symbolic=(("a", None), ("b", None)))
+    t.add(
+        "concat_symbolic",
+        ops.Concat(0),
+        normal(3, 4),
+        normal(5, 4),
+        symbolic=(("a", None), ("b", None)),
+    )
     t.add("concat_empty", ops.Concat(0), normal(0, 4), normal(5, 4), symbolic=(("a", None), None))
     for mode in ("constant", "edge", "reflect", "wrap"):
-        t.add(f"pad_{mode}", ops.Pad((2, 1), (1, 3), mode, 0.5 if mode == "constant" else 0), normal(4, 5))
+        t.add(
+            f"pad_{mode}",
+            ops.Pad((2, 1), (1, 3), mode, 0.5 if mode == "constant" else 0),
+            normal(4, 5),
+        )
     t.add("pad_crop", ops.Pad((-1, 1), (0, -2)), normal(4, 5))
     t.add("pad_symbolic", ops.Pad((2, 0), (1, 0), "reflect"), normal(4, 5), symbolic=(("a", None),))
 
@@ -189,20 +270,49 @@ def _indexing(t: Table) -> None:
     t.add("gather", ops.Gather(0), normal(5, 3), integers(-5, 5, 4, 2))
     t.add("gather_middle", ops.Gather(1), normal(2, 5, 3), integers(-5, 5, 4))
     t.add("gather_range", ops.Gather(0), normal(5, 3), np.array([7, -9, 100], np.int32))
-    t.add("gather_i64", ops.Gather(0), normal(5, 3), integers(-5, 5, 4, dtype=np.int64), constant=(0,))
+    t.add(
+        "gather_i64", ops.Gather(0), normal(5, 3), integers(-5, 5, 4, dtype=np.int64), constant=(0,)
+    )
     t.add("gather_scalar", ops.Gather(0), normal(5, 3), np.array(2, np.int32))
     t.add("gather_elements", ops.GatherElements(1), normal(3, 5), integers(-5, 5, 3, 4))
     t.add("gather_nd", ops.GatherND(0), normal(3, 4, 5), integers(0, 3, 6, 2))
     t.add("gather_nd_batch", ops.GatherND(1), normal(3, 4, 5), integers(0, 4, 3, 2, 1))
     for reduction in ("none", "add", "mul", "max", "min"):
-        t.add(f"scatter_{reduction}", ops.ScatterElements(1, reduction), normal(3, 5),
-              np.array([[0, 0, 2], [4, 4, -1], [1, 1, 1]], np.int32), normal(3, 3))
-    t.add("scatter_short", ops.ScatterElements(0), normal(6, 5), np.array([[1, 9], [1, 0]], np.int32), normal(2, 2))
-    t.add("scatter_nd", ops.ScatterND("add"), normal(4, 3), np.array([[1], [3], [1]], np.int32), normal(3, 3))
-    t.add("scatter_nd_points", ops.ScatterND(), normal(4, 3), np.array([[1, 2], [3, 0], [1, 2]], np.int32), normal(3))
+        t.add(
+            f"scatter_{reduction}",
+            ops.ScatterElements(1, reduction),
+            normal(3, 5),
+            np.array([[0, 0, 2], [4, 4, -1], [1, 1, 1]], np.int32),
+            normal(3, 3),
+        )
+    t.add(
+        "scatter_short",
+        ops.ScatterElements(0),
+        normal(6, 5),
+        np.array([[1, 9], [1, 0]], np.int32),
+        normal(2, 2),
+    )
+    t.add(
+        "scatter_nd",
+        ops.ScatterND("add"),
+        normal(4, 3),
+        np.array([[1], [3], [1]], np.int32),
+        normal(3, 3),
+    )
+    t.add(
+        "scatter_nd_points",
+        ops.ScatterND(),
+        normal(4, 3),
+        np.array([[1, 2], [3, 0], [1, 2]], np.int32),
+        normal(3),
+    )
     for exclusive in (F, T):
         for reverse in (F, T):
-            t.add(f"cumsum_{exclusive:d}{reverse:d}", ops.CumSum(1, exclusive, reverse), normal(2, 9, 3))
+            t.add(
+                f"cumsum_{exclusive:d}{reverse:d}",
+                ops.CumSum(1, exclusive, reverse),
+                normal(2, 9, 3),
+            )
     t.add("cumsum_symbolic", ops.CumSum(0), normal(9, 5), symbolic=(("a", None),))
     t.add("cumsum_i32", ops.CumSum(0), integers(-50, 50, 30))
     t.add("topk", ops.TopK(3), normal(4, 10))
@@ -230,59 +340,212 @@ def _reduction(t: Table) -> None:
     for op in (ops.Softmax, ops.LogSoftmax):
         t.add(f"{op.__name__}", op(-1), normal(3, 36, scale=5))
         t.add(f"{op.__name__}_axis", op(1), normal(3, 5, 4))
-        t.add(f"{op.__name__}_large", op(-1), np.array([[1e4, 0, -1e4], [-1e4, -1e4, -1e4]], np.float32))
+        t.add(
+            f"{op.__name__}_large",
+            op(-1),
+            np.array([[1e4, 0, -1e4], [-1e4, -1e4, -1e4]], np.float32),
+        )
         t.add(f"{op.__name__}_symbolic", op(-1), normal(3, 11), symbolic=(("a", "b"),))
     t.add("normalize", ops.Normalize((-1,)), normal(3, 16), atol=1e-5)
     t.add("normalize_rms", ops.Normalize((1, 2), 1e-3, False), normal(3, 5, 4))
-    t.add("normalize_symbolic", ops.Normalize((1,)), normal(3, 9, 4), symbolic=(("a", "b", None),), atol=1e-5)
+    t.add(
+        "normalize_symbolic",
+        ops.Normalize((1,)),
+        normal(3, 9, 4),
+        symbolic=(("a", "b", None),),
+        atol=1e-5,
+    )
 
 
 def _linear(t: Table) -> None:
-    for m, k, n in ((1, 1, 1), (1, 5, 8), (3, 7, 5), (4, 16, 16), (9, 33, 12), (2, 3, 1), (5, 8, 2)):
-        t.add(f"matmul_{m}_{k}_{n}", ops.MatMul(), normal(m, k), normal(k, n), constant=(1,), atol=3e-6)
+    for m, k, n in (
+        (1, 1, 1),
+        (1, 5, 8),
+        (3, 7, 5),
+        (4, 16, 16),
+        (9, 33, 12),
+        (2, 3, 1),
+        (5, 8, 2),
+    ):
+        t.add(
+            f"matmul_{m}_{k}_{n}",
+            ops.MatMul(),
+            normal(m, k),
+            normal(k, n),
+            constant=(1,),
+            atol=3e-6,
+        )
         t.add(f"matmul_dynamic_{m}_{k}_{n}", ops.MatMul(), normal(m, k), normal(k, n), atol=3e-6)
     t.add("matmul_batch", ops.MatMul(), normal(2, 3, 4, 5), normal(3, 5, 6))
-    t.add("matmul_symbolic", ops.MatMul(), normal(6, 9), normal(9, 20), constant=(1,), symbolic=(("m", None),))
-    t.add("matmul_symbolic_k", ops.MatMul(), normal(2, 3, 5), normal(2, 5, 4),
-          symbolic=((None, None, "k"), (None, "k", None)))
+    t.add(
+        "matmul_symbolic",
+        ops.MatMul(),
+        normal(6, 9),
+        normal(9, 20),
+        constant=(1,),
+        symbolic=(("m", None),),
+    )
+    t.add(
+        "matmul_symbolic_k",
+        ops.MatMul(),
+        normal(2, 3, 5),
+        normal(2, 5, 4),
+        symbolic=((None, None, "k"), (None, "k", None)),
+    )
     t.add("matmul_long", ops.MatMul(), normal(2, 9000), normal(9000, 3), constant=(1,), atol=1e-3)
     one, two = ((1, 1),) * 2, ((0, 0),) * 2
     conv = ops.Conv
     t.add("conv1d", conv((1,), (1,), ((1, 1),)), normal(2, 9, 3), normal(3, 3, 8), constant=(1,))
-    t.add("conv1d_causal", conv((1,), (2,), ((4, 0),)), normal(2, 9, 3), normal(3, 3, 5), constant=(1,))
-    t.add("conv2d", conv((1, 1), (1, 1), one), normal(2, 6, 7, 3), normal(3, 3, 3, 16), constant=(1,), atol=1e-5)
-    t.add("conv2d_strides", conv((2, 3), (1, 1), ((0, 1), (1, 0))), normal(1, 8, 9, 4), normal(3, 2, 4, 6), constant=(1,), atol=1e-5)
-    t.add("conv2d_dynamic", conv((1, 1), (1, 1), two), normal(1, 5, 5, 2), normal(2, 2, 2, 3), atol=1e-5)
-    t.add("conv2d_groups", conv((1, 1), (1, 1), one, 2), normal(1, 5, 6, 4), normal(3, 3, 2, 6), constant=(1,), atol=1e-5)
-    t.add("conv2d_groups_wide", conv((1, 1), (1, 1), one, 2), normal(1, 5, 6, 8), normal(3, 3, 4, 32), constant=(1,), atol=1e-5)
-    t.add("conv2d_depthwise", conv((1, 1), (2, 2), ((2, 2),) * 2, 8), normal(1, 6, 6, 8), normal(3, 3, 1, 8), constant=(1,), atol=1e-5)
-    t.add("conv2d_depthwise_two", conv((1, 1), (1, 1), one, 4), normal(1, 6, 6, 4), normal(3, 3, 1, 8), constant=(1,), atol=1e-5)
-    t.add("conv2d_symbolic", conv((2, 2), (1, 1), one), normal(2, 7, 6, 3), normal(3, 3, 3, 8), constant=(1,),
-          symbolic=(("n", "h", "w", None),), atol=1e-5)
-    t.add("conv3d", conv((1, 1, 1), (1, 1, 1), ((1, 0),) * 3), normal(1, 4, 5, 3, 2), normal(2, 2, 2, 2, 4), constant=(1,), atol=1e-5)
+    t.add(
+        "conv1d_causal",
+        conv((1,), (2,), ((4, 0),)),
+        normal(2, 9, 3),
+        normal(3, 3, 5),
+        constant=(1,),
+    )
+    t.add(
+        "conv2d",
+        conv((1, 1), (1, 1), one),
+        normal(2, 6, 7, 3),
+        normal(3, 3, 3, 16),
+        constant=(1,),
+        atol=1e-5,
+    )
+    t.add(
+        "conv2d_strides",
+        conv((2, 3), (1, 1), ((0, 1), (1, 0))),
+        normal(1, 8, 9, 4),
+        normal(3, 2, 4, 6),
+        constant=(1,),
+        atol=1e-5,
+    )
+    t.add(
+        "conv2d_dynamic",
+        conv((1, 1), (1, 1), two),
+        normal(1, 5, 5, 2),
+        normal(2, 2, 2, 3),
+        atol=1e-5,
+    )
+    t.add(
+        "conv2d_groups",
+        conv((1, 1), (1, 1), one, 2),
+        normal(1, 5, 6, 4),
+        normal(3, 3, 2, 6),
+        constant=(1,),
+        atol=1e-5,
+    )
+    t.add(
+        "conv2d_groups_wide",
+        conv((1, 1), (1, 1), one, 2),
+        normal(1, 5, 6, 8),
+        normal(3, 3, 4, 32),
+        constant=(1,),
+        atol=1e-5,
+    )
+    t.add(
+        "conv2d_depthwise",
+        conv((1, 1), (2, 2), ((2, 2),) * 2, 8),
+        normal(1, 6, 6, 8),
+        normal(3, 3, 1, 8),
+        constant=(1,),
+        atol=1e-5,
+    )
+    t.add(
+        "conv2d_depthwise_two",
+        conv((1, 1), (1, 1), one, 4),
+        normal(1, 6, 6, 4),
+        normal(3, 3, 1, 8),
+        constant=(1,),
+        atol=1e-5,
+    )
+    t.add(
+        "conv2d_symbolic",
+        conv((2, 2), (1, 1), one),
+        normal(2, 7, 6, 3),
+        normal(3, 3, 3, 8),
+        constant=(1,),
+        symbolic=(("n", "h", "w", None),),
+        atol=1e-5,
+    )
+    t.add(
+        "conv3d",
+        conv((1, 1, 1), (1, 1, 1), ((1, 0),) * 3),
+        normal(1, 4, 5, 3, 2),
+        normal(2, 2, 2, 2, 4),
+        constant=(1,),
+        atol=1e-5,
+    )
     tr = ops.ConvTranspose
-    t.add("convT1d", tr((2,), (1,), ((0, 0),)), normal(2, 5, 3), normal(3, 8, 3), constant=(1,), atol=1e-5)
-    t.add("convT2d", tr((2, 2), (1, 1), ((1, 1), (0, 1)), (1, 0)), normal(1, 4, 5, 3), normal(3, 4, 6, 3), constant=(1,), atol=1e-5)
-    t.add("convT2d_dynamic", tr((1, 2), (2, 1), ((0, 0), (0, 0))), normal(1, 3, 4, 2), normal(2, 3, 5, 2), atol=1e-5)
-    t.add("convT2d_groups", tr((2, 1), (1, 1), ((0, 0), (0, 0)), (), 2), normal(1, 3, 4, 4), normal(2, 2, 3, 4), constant=(1,), atol=1e-5)
+    t.add(
+        "convT1d",
+        tr((2,), (1,), ((0, 0),)),
+        normal(2, 5, 3),
+        normal(3, 8, 3),
+        constant=(1,),
+        atol=1e-5,
+    )
+    t.add(
+        "convT2d",
+        tr((2, 2), (1, 1), ((1, 1), (0, 1)), (1, 0)),
+        normal(1, 4, 5, 3),
+        normal(3, 4, 6, 3),
+        constant=(1,),
+        atol=1e-5,
+    )
+    t.add(
+        "convT2d_dynamic",
+        tr((1, 2), (2, 1), ((0, 0), (0, 0))),
+        normal(1, 3, 4, 2),
+        normal(2, 3, 5, 2),
+        atol=1e-5,
+    )
+    t.add(
+        "convT2d_groups",
+        tr((2, 1), (1, 1), ((0, 0), (0, 0)), (), 2),
+        normal(1, 3, 4, 4),
+        normal(2, 2, 3, 4),
+        constant=(1,),
+        atol=1e-5,
+    )
     pool = {"kernel": (2, 2)}
     t.add("maxpool", ops.MaxPool((2, 2), (1, 1), two, **pool), normal(2, 6, 7, 3))
-    t.add("maxpool_pads", ops.MaxPool((1, 2), (1, 2), one, kernel=(3, 2)), normal(1, 6, 7, 3, scale=-3))
-    t.add("maxpool_symbolic", ops.MaxPool((2, 2), (1, 1), two, **pool), normal(2, 7, 6, 4), symbolic=((None, "h", "w", None),))
+    t.add(
+        "maxpool_pads",
+        ops.MaxPool((1, 2), (1, 2), one, kernel=(3, 2)),
+        normal(1, 6, 7, 3, scale=-3),
+    )
+    t.add(
+        "maxpool_symbolic",
+        ops.MaxPool((2, 2), (1, 1), two, **pool),
+        normal(2, 7, 6, 4),
+        symbolic=((None, "h", "w", None),),
+    )
     t.add("avgpool", ops.AveragePool((2, 2), (1, 1), two, **pool), normal(2, 6, 7, 3))
     t.add("avgpool_pads", ops.AveragePool((2, 2), (1, 1), one, kernel=(3, 3)), normal(1, 6, 7, 3))
-    t.add("avgpool_include", ops.AveragePool((2, 2), (1, 1), one, kernel=(3, 3), count_include_pad=T), normal(1, 6, 7, 3))
+    t.add(
+        "avgpool_include",
+        ops.AveragePool((2, 2), (1, 1), one, kernel=(3, 3), count_include_pad=T),
+        normal(1, 6, 7, 3),
+    )
 
 
 def _recurrent(t: Table) -> None:
-    cells: dict[str, tuple[Any, int]] = {"LSTM": (ops.LSTM, 4), "GRU": (ops.GRU, 3), "RNN": (ops.RNN, 1)}
+    cells: dict[str, tuple[Any, int]] = {
+        "LSTM": (ops.LSTM, 4),
+        "GRU": (ops.GRU, 3),
+        "RNN": (ops.RNN, 1),
+    }
     for name, (cell, g) in cells.items():
         for direction in ("forward", "reverse", "bidirectional"):
             d = 2 if direction == "bidirectional" else 1
             for variant in ("plain", "symbolic", "masked", "initial"):
-                t.add(f"{name}_{direction}_{variant}", *_recurrent_case(cell, g, d, direction, variant),
-                      constant=(1, 2, 3, 4), atol=2e-6,
-                      **({"symbolic": (("t", "b", None),)} if variant == "symbolic" else {}))
+                t.add(
+                    f"{name}_{direction}_{variant}",
+                    *_recurrent_case(cell, g, d, direction, variant),
+                    constant=(1, 2, 3, 4),
+                    atol=2e-6,
+                    **({"symbolic": (("t", "b", None),)} if variant == "symbolic" else {}),
+                )
     _recurrent_options(t)
 
 
@@ -296,7 +559,12 @@ def _recurrent_case(cell: Any, g: int, d: int, direction: str, variant: str) -> 
     if variant == "masked":
         mask = np.array([[1, 1], [1, 0], [0, 1], [1, 0], [1, 0], [0, 0]], bool)
     op = cell(direction=direction)
-    inputs = [normal(steps, batch, size), normal(d, size, g, h), normal(d, h, g, h, scale=0.5), normal(d, g, h)]
+    inputs = [
+        normal(steps, batch, size),
+        normal(d, size, g, h),
+        normal(d, h, g, h, scale=0.5),
+        normal(d, g, h),
+    ]
     return (op, *inputs, *extra, *states, mask)
 
 
@@ -311,20 +579,56 @@ def _recurrent_options(t: Table) -> None:
     t.add("LSTM_clip", ops.LSTM(clip=0.5, input_forget=T), *sized(4), **options)
     t.add("LSTM_no_bias", ops.LSTM(), *sized(4)[:3], **options)
     relu, hard = ops.Relu(), ops.HardSigmoid()
-    t.add("LSTM_activations", ops.LSTM(activations=(hard, hard, relu, hard, ops.Softsign())), *sized(4), **options)
+    t.add(
+        "LSTM_activations",
+        ops.LSTM(activations=(hard, hard, relu, hard, ops.Softsign())),
+        *sized(4),
+        **options,
+    )
     two = (ops.Tanh(), ops.Relu())
     t.add("RNN_two_activations", ops.RNN("bidirectional", two), *sized(1, d=2), **options)
     t.add("GRU_after", ops.GRU(reset_after=T), *sized(3), normal(1, 9), **options)
     t.add("GRU_after_no_bias", ops.GRU(reset_after=T), *sized(3), **options)
-    t.add("GRU_after_bidirectional", ops.GRU("bidirectional", reset_after=T), *sized(3, 12, 2), normal(2, 12), **options)
+    t.add(
+        "GRU_after_bidirectional",
+        ops.GRU("bidirectional", reset_after=T),
+        *sized(3, 12, 2),
+        normal(2, 12),
+        **options,
+    )
     t.add("GRU_chainer", ops.GRU(update_mixes_new=T), *sized(3), **options)
     mask = np.array([[0, 1], [1, 1], [0, 1], [1, 0], [1, 0], [0, 0]], bool)
-    t.add("LSTM_masked_zero", ops.LSTM("bidirectional", masked_output="zero"), *sized(4, d=2), None, None, None, mask, **options)
+    t.add(
+        "LSTM_masked_zero",
+        ops.LSTM("bidirectional", masked_output="zero"),
+        *sized(4, d=2),
+        None,
+        None,
+        None,
+        mask,
+        **options,
+    )
     for name, (cell, g) in {"LSTM": (ops.LSTM, 4), "GRU": (ops.GRU, 3)}.items():
-        t.add(f"{name}_projected", cell("bidirectional"), normal(5, 2, 2 * g * 9), None, normal(2, 9, g, 9),
-              normal(2, g, 9), constant=(2, 3), atol=2e-6)
+        t.add(
+            f"{name}_projected",
+            cell("bidirectional"),
+            normal(5, 2, 2 * g * 9),
+            None,
+            normal(2, 9, g, 9),
+            normal(2, g, 9),
+            constant=(2, 3),
+            atol=2e-6,
+        )
     t.add("LSTM_one_step", ops.LSTM(), normal(1, 1, 4), *sized(4)[1:], **options)
-    t.add("LSTM_one_unit", ops.LSTM(), normal(3, 2, 4), normal(1, 4, 4, 1), normal(1, 1, 4, 1), normal(1, 4, 1), **options)
+    t.add(
+        "LSTM_one_unit",
+        ops.LSTM(),
+        normal(3, 2, 4),
+        normal(1, 4, 4, 1),
+        normal(1, 1, 4, 1),
+        normal(1, 4, 1),
+        **options,
+    )
 
 
 def table() -> list[Case]:
@@ -356,11 +660,11 @@ def check(case: Case, got: dict[str, Array], want: dict[str, Array]) -> None:
         if w.dtype.kind != "f":
             np.testing.assert_array_equal(g.astype(np.int64), w.astype(np.int64), err_msg=name)
             continue
-        np.testing.assert_allclose(g, w.astype(np.float32), rtol=case.rtol, atol=case.atol, err_msg=name)
+        np.testing.assert_allclose(
+            g, w.astype(np.float32), rtol=case.rtol, atol=case.atol, err_msg=name
+        )
 
 
 def describe(cases: Sequence[Case]) -> list[str]:
     """The ids for pytest."""
     return [c.name for c in cases]
-
-

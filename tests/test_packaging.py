@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = {"webconv": "webconv", "ir": "webconv.ir", "backends": "webconv.backends",
-           "runtime_js": "webconv.runtime_js"}
+FOLDERS = {
+    "webconv": "webconv",
+    "ir": "webconv.ir",
+    "backends": "webconv.backends",
+    "runtime_js": "webconv.runtime_js",
+}
 
 
 def packages() -> dict[str, Path]:
@@ -23,7 +27,9 @@ def packages() -> dict[str, Path]:
     for folder, name in FOLDERS.items():
         for init in (ROOT / folder).rglob("__init__.py"):
             path = init.parent.relative_to(ROOT / folder)
-            if not any((ROOT / folder / p).is_symlink() for p in (path, *path.parents) if str(p) != "."):
+            if not any(
+                (ROOT / folder / p).is_symlink() for p in (path, *path.parents) if str(p) != "."
+            ):
                 found[".".join([name, *path.parts])] = init.parent
     return found
 
@@ -44,10 +50,13 @@ def imports(file: Path) -> set[str]:
     return {name for name in found if name.startswith("webconv")}
 
 
-@pytest.mark.parametrize(("folder", "allowed"), [
-    ("ir", ("webconv.ir",)),
-    ("backends", ("webconv.ir", "webconv.backends", "webconv.runtime_js")),
-])
+@pytest.mark.parametrize(
+    ("folder", "allowed"),
+    [
+        ("ir", ("webconv.ir",)),
+        ("backends", ("webconv.ir", "webconv.backends", "webconv.runtime_js")),
+    ],
+)
 def test_imports_point_one_way(folder: str, allowed: tuple[str, ...]) -> None:
     for file in (ROOT / folder).rglob("*.py"):
         wrong = {n for n in imports(file) if n != "webconv" and not n.startswith(allowed)}
@@ -56,8 +65,13 @@ def test_imports_point_one_way(folder: str, allowed: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("name", ["ir", "backends"])
 def test_bare_names_are_refused(name: str) -> None:
-    done = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True,
-                          text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {name}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert f"import webconv.{name}" in done.stderr
 
@@ -65,7 +79,9 @@ def test_bare_names_are_refused(name: str) -> None:
 def test_version_is_quick() -> None:
     def once() -> float:
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "webconv", "--version"], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "webconv", "--version"], check=True, capture_output=True
+        )
         return time.perf_counter() - start
 
     assert min(once() for _ in range(5)) < 0.3
@@ -75,16 +91,28 @@ def test_version_is_quick() -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built wheel."""
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(out), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "-w",
+        str(out),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True)
     return next(out.glob("*.whl"))
 
 
 def test_the_wheel_holds_every_file_that_is_read(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for pattern, prefix in (("runtime_js/src/*.*", "webconv/runtime_js/src/"),
-                            ("backends/templates/*.j2", "webconv/backends/templates/"),
-                            ("webconv/verify/*.js", "webconv/verify/")):
+    for pattern, prefix in (
+        ("runtime_js/src/*.*", "webconv/runtime_js/src/"),
+        ("backends/templates/*.j2", "webconv/backends/templates/"),
+        ("webconv/verify/*.js", "webconv/verify/"),
+    ):
         for file in ROOT.glob(pattern):
             assert prefix + file.name in names
 
@@ -93,15 +121,32 @@ def test_the_wheel_converts_in_a_clean_environment(wheel: Path, tmp_path: Path) 
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     python = environment / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-               "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    install = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-c",
+        str(ROOT / "constraints.txt"),
+        str(wheel),
+    ]
     subprocess.run(install, check=True)
     model = ROOT / "examples" / "hello_rnn" / "hello_rnn.h5"
     out = tmp_path / "bundle"
-    done = subprocess.run([str(environment / "bin" / "webconv"), "convert", str(model), "-o", str(out)],
-                          check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(environment / "bin" / "webconv"), "convert", str(model), "-o", str(out)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert (out / "index.js").exists()
-    done = subprocess.run([str(environment / "bin" / "webconv"), "verify", str(out), "--browser", "none"],
-                          check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(environment / "bin" / "webconv"), "verify", str(out), "--browser", "none"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr

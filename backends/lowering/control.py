@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from webconv.backends.lowering.indexing import loop, readable
 from webconv.backends.tensor import Context, Tensor, stored, view
 from webconv.ir import dims, ops
 from webconv.ir.dims import Dim
+from webconv.ir.op import Op
 
 
 def scan(ctx: Context, op: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -22,22 +24,22 @@ def scan(ctx: Context, op: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
     stacks = [ctx.temp(v.type.dtype, (time, *v.shape)) for v in results[n:]]
     symbol = ctx.symbol(time, "s")
     s = dims.atom(symbol)
-    t: Dim = time - 1 - s if op.reverse else s
+    now: Dim = time - 1 - s if op.reverse else s
 
     def body() -> None:
         given = [stored(ring, ring=s) for ring in rings]
-        given += [view(x, x.shape[1:], lambda i, x=x: x.at((t, *i))) for x in sequences]  # type: ignore[misc]
+        given += [view(x, x.shape[1:], lambda i, x=x: x.at((now, *i))) for x in sequences]  # type: ignore[misc]
         given += [readable(ctx, x) for x in inputs[m:]]
         values = dict(zip(op.body.inputs.values(), given, strict=True))
         tensors = ctx.lower_graph(op.body, values)
         for ring, v in zip(rings, results, strict=False):
             ctx.write(tensors[v], ring, lambda index: index, ring=s + 1)
         for stack, v in zip(stacks, results[n:], strict=True):
-            ctx.write(tensors[v], stack, lambda index: (t, *index), stack.shape)
+            ctx.write(tensors[v], stack, lambda index: (now, *index), stack.shape)
 
     loop(ctx, symbol, time, body)
     finals = [Tensor(r.dtype, r.shape, stored(r, ring=time).at) for r in rings]
     return (*finals, *(stored(b) for b in stacks))
 
 
-LOWERINGS = {ops.Scan: scan}
+LOWERINGS: dict[type[Op], Callable[..., Any]] = {ops.Scan: scan}

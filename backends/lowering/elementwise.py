@@ -74,7 +74,7 @@ def _limit(value: float, type: str) -> Expr:
 
 def _isinf(op: Any) -> Scalar:
     def isinf(x: Expr) -> Expr:
-        either = Const(False, "bool")
+        either: Expr = Const(False, "bool")
         if op.detect_positive:
             either = either | call("eq", call("bits", x), 0x7F800000)
         if op.detect_negative:
@@ -91,13 +91,48 @@ SCALARS: dict[str, Scalar] = {
     "Abs": primitive("abs"),
     "Sign": typed("sign"),
     "Relu": _relu,
-    **{name: function(name.lower()) for name in (
-        "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Erf", "Exp", "Expm1",
-        "Log", "Log1p", "Sigmoid", "Sin", "Sinh", "Softplus", "Tan", "Tanh", "Atan2",
-    )},
-    **{name: primitive(name.lower()) for name in (
-        "Ceil", "Floor", "Round", "Sqrt", "Trunc", "Add", "Sub", "Mul", "Not", "And", "Or", "Xor",
-    )},
+    **{
+        name: function(name.lower())
+        for name in (
+            "Acos",
+            "Acosh",
+            "Asin",
+            "Asinh",
+            "Atan",
+            "Atanh",
+            "Cos",
+            "Cosh",
+            "Erf",
+            "Exp",
+            "Expm1",
+            "Log",
+            "Log1p",
+            "Sigmoid",
+            "Sin",
+            "Sinh",
+            "Softplus",
+            "Tan",
+            "Tanh",
+            "Atan2",
+        )
+    },
+    **{
+        name: primitive(name.lower())
+        for name in (
+            "Ceil",
+            "Floor",
+            "Round",
+            "Sqrt",
+            "Trunc",
+            "Add",
+            "Sub",
+            "Mul",
+            "Not",
+            "And",
+            "Or",
+            "Xor",
+        )
+    },
     "Reciprocal": lambda x: 1.0 / x,
     "Softsign": function("softsign"),
     "IsNaN": lambda x: apply("is_nan", x),
@@ -163,11 +198,7 @@ def convert(value: Expr, source: DType, target: DType) -> Expr:
         return call("ne", call("bits", value) & 0x7FFFFFFF if a == "f32" else value, 0)
     if a == b:
         return value if target in (source, dtypes.f32, dtypes.f64) else narrow(value, target)
-    if a == "f32":
-        value = apply(f"saturate_{b}", value)
-    else:
-        value = call(b, value)
-    return narrow(value, target)
+    return narrow(apply(f"saturate_{b}", value) if a == "f32" else call(b, value), target)
 
 
 def broadcast_index(index: tuple[Dim, ...], shape: Shape) -> tuple[Dim, ...]:
@@ -215,13 +246,40 @@ def cast(ctx: Context, op: Any, x: Tensor) -> Tensor:
 
 # Operations behind one element, where they are many.
 COSTS = dict.fromkeys(
-    ("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Erf", "Exp", "Expm1",
-     "Log", "Log1p", "Sigmoid", "Sin", "Sinh", "Softplus", "Tan", "Tanh", "Atan2", "Pow", "Gelu",
-     "Elu", "Celu", "ScaledTanh", "Swish", "Mod", "Fmod"),
+    (
+        "Acos",
+        "Acosh",
+        "Asin",
+        "Asinh",
+        "Atan",
+        "Atanh",
+        "Cos",
+        "Cosh",
+        "Erf",
+        "Exp",
+        "Expm1",
+        "Log",
+        "Log1p",
+        "Sigmoid",
+        "Sin",
+        "Sinh",
+        "Softplus",
+        "Tan",
+        "Tanh",
+        "Atan2",
+        "Pow",
+        "Gelu",
+        "Elu",
+        "Celu",
+        "ScaledTanh",
+        "Swish",
+        "Mod",
+        "Fmod",
+    ),
     20,
 )
 
-LOWERINGS = {
+LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     **{getattr(ops, name): elementwise for name in (*SCALARS, *PARAMETRIC)},
     ops.Cast: cast,
 }

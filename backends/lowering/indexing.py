@@ -12,6 +12,7 @@ from webconv.backends.lowering.reduction import sort_key
 from webconv.backends.tensor import LOOP_COST, Context, Tensor, guarded, stored, view
 from webconv.ir import dims, dtypes, ops
 from webconv.ir.dims import Dim, Symbol
+from webconv.ir.op import Op
 
 
 def index_value(value: Expr, n: Dim) -> Expr:
@@ -65,9 +66,7 @@ def gather_nd(ctx: Context, op: Any, data: Tensor, indices: Tensor) -> Tensor:
     tuples = indices.rank - 1
 
     def at(index: tuple[Dim, ...]) -> Expr:
-        where = (
-            clamped(indices.at((*index[:tuples], j)), data.shape[b + j]) for j in range(k)
-        )
+        where = (clamped(indices.at((*index[:tuples], j)), data.shape[b + j]) for j in range(k))
         return data.at((*index[:b], *where, *index[tuples:]))
 
     return view(data, (*indices.shape[:-1], *data.shape[b + k :]), at)
@@ -100,7 +99,9 @@ def scatter_elements(
             source = (*index[:axis], k, *index[axis + 1 :])
             target = index_value(guarded(indices.at(source), inside), data.shape[axis])
             hit = call("eq", target, Index(index[axis])) & inside
-            return select(hit, narrow(combine(acc, guarded(updates.at(source), hit)), data.dtype), acc)
+            return select(
+                hit, narrow(combine(acc, guarded(updates.at(source), hit)), data.dtype), acc
+            )
 
         return ctx.fold(indices.shape[axis], data.at(index), step, None, symbol)
 
@@ -218,7 +219,7 @@ def top_k(ctx: Context, op: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     return Tensor(x.dtype, shape, at), indices
 
 
-LOWERINGS = {
+LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.Gather: gather,
     ops.GatherElements: gather_elements,
     ops.GatherND: gather_nd,

@@ -18,7 +18,7 @@ from webconv.backends.lowering.reduction import extreme, reciprocal
 from webconv.backends.tensor import LOOP_COST, Context, Tensor, guarded, where
 from webconv.ir import dims, ops
 from webconv.ir.dims import Dim, Shape
-from webconv.ir.op import Array, TensorType
+from webconv.ir.op import Array, Op, TensorType, concrete
 
 Index4 = tuple[Dim, ...]
 
@@ -98,7 +98,7 @@ def tap(op: Any, axis: int, out: Dim, k: Dim) -> Dim:
 
 
 def window(
-    ctx: Context, op: Any, x: Tensor, kernel: tuple[int, ...], index: Index4
+    op: Any, x: Tensor, index: Index4
 ) -> Callable[[tuple[Dim, ...]], tuple[tuple[Dim, ...], Expr]]:
     """For kernel offsets: the input's spatial index and whether it lies inside."""
 
@@ -151,7 +151,7 @@ def conv(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
     def at(index: Index4) -> Expr:
         column = index[-1]
         first = _group(column, group_size, op.groups) * per_group
-        meets = window(ctx, op, x, tuple(kernel), index)
+        meets = window(op, x, index)
 
         def step(offsets: tuple[Dim, ...], acc: Expr) -> Expr:
             spatial, inside = meets(offsets[:-1])
@@ -176,9 +176,8 @@ def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
     """In gather form: output position p takes from s where s * stride + k * dilation - pad = p."""
     x = readable(ctx, x)
     (result,) = op.infer(TensorType(x.dtype, x.shape), TensorType(w.dtype, w.shape))
-    *kernel, per_group, channels = w.shape
+    *kernel, per_group, channels = concrete(w.shape)
     weights = constant(w)
-    assert isinstance(channels, int) and isinstance(per_group, int)
     group_channels = channels // op.groups
     columns = per_group * op.groups
     panel = panel_width(columns) if weights is not None else 1
@@ -186,7 +185,9 @@ def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
         # [K, O/G, G, I/G] -> [K, I/G, G * O/G]
         split = weights.reshape(*kernel, per_group, op.groups, group_channels)
         order = (*range(len(kernel)), len(kernel) + 2, len(kernel) + 1, len(kernel))
-        packed = panels(ctx, split.transpose(order).reshape(*kernel, group_channels, columns), panel)
+        packed = panels(
+            ctx, split.transpose(order).reshape(*kernel, group_channels, columns), panel
+        )
     source = readable(ctx, w)
     extents = (*kernel, group_channels)
     symbols = [ctx.symbol(n) for n in extents]
@@ -202,7 +203,7 @@ def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
                 reach = index[1 + a] + op.pads[a][0] - k * op.dilations[a]
                 s = op.strides[a]
                 # Whole strides keep the dividend of the floor division non-negative.
-                lift = ((int(kernel[a]) - 1) * op.dilations[a] + s - 1) // s
+                lift = ((kernel[a] - 1) * op.dilations[a] + s - 1) // s
                 i = dims.floordiv(reach + lift * s, s) - lift
                 spatial.append(i)
                 if s > 1:
@@ -230,7 +231,7 @@ def max_pool(ctx: Context, op: Any, x: Tensor) -> Tensor:
     lowest = extreme(x.compute, lowest=True)
 
     def at(index: Index4) -> Expr:
-        meets = window(ctx, op, x, op.kernel, index)
+        meets = window(op, x, index)
 
         def step(offsets: tuple[Dim, ...], acc: Expr) -> Expr:
             spatial, inside = meets(offsets)
@@ -250,7 +251,7 @@ def average_pool(ctx: Context, op: Any, x: Tensor) -> Tensor:
     padded = any(p != (0, 0) for p in op.pads)
 
     def at(index: Index4) -> Expr:
-        meets = window(ctx, op, x, op.kernel, index)
+        meets = window(op, x, index)
 
         def step(offsets: tuple[Dim, ...], acc: Expr) -> Expr:
             spatial, inside = meets(offsets)
@@ -276,7 +277,7 @@ def _count(op: Any, x: Tensor, index: Index4) -> Expr:
     return total
 
 
-LOWERINGS = {
+LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.MatMul: matmul,
     ops.Conv: conv,
     ops.ConvTranspose: conv_transpose,

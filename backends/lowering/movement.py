@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from webconv.backends.expr import Const, Expr, Index, f32, wrap
@@ -11,6 +12,7 @@ from webconv.backends.tensor import Context, Tensor, guarded, reindex, stored, v
 from webconv.ir import dims, dtypes, ops
 from webconv.ir.dims import Dim, Shape
 from webconv.ir.dtypes import DType
+from webconv.ir.op import Op
 
 
 def literal(value: float, dtype: DType) -> Expr:
@@ -115,7 +117,7 @@ def iota(ctx: Context, op: Any) -> Tensor:
     return Tensor(dtypes.i32, (op.size,), lambda index: Index(index[0]))
 
 
-LOWERINGS = {
+LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.Reshape: reshape,
     ops.Transpose: transpose,
     ops.Slice: slice_,

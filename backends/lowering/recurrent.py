@@ -24,7 +24,7 @@ from webconv.backends.tensor import Context, Tensor, guarded, stored
 from webconv.ir import dims, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import UnsupportedError
-from webconv.ir.op import Array
+from webconv.ir.op import Array, Op
 
 WIDTH = 8
 CHUNK_BYTES = 8 << 20
@@ -95,7 +95,9 @@ def weights(ctx: Context, op: Any, *tensors: Tensor | None) -> list[Array | None
     return arrays
 
 
-def project(cell: Cell, w: Array, b: Array | None, start: Dim, count: Dim) -> tuple[Buffer, Callable[[Dim, Dim, Dim, int, Dim], Expr]]:
+def project(
+    cell: Cell, w: Array, b: Array | None, start: Dim, count: Dim
+) -> tuple[Buffer, Callable[[Dim, Dim, Dim, int, Dim], Expr]]:
     """Store x @ w + b for `count` steps from `start`: `[count, B, D * H/8 * G, 8]`."""
     ctx, gates = cell.ctx, w.shape[2]
     packed = pack_units(w).transpose(0, 1, 3, 2, 4).reshape(-1, w.shape[1], WIDTH)
@@ -131,7 +133,9 @@ def _capacity(cell: Cell, gates: int) -> Dim:
     return dims.minimum(cell.time, most)
 
 
-def recurrence(cell: Cell, r: Array, h: Callable[[Dim], Expr], d: Dim, p: Dim, j: Dim) -> list[Expr]:
+def recurrence(
+    cell: Cell, r: Array, h: Callable[[Dim], Expr], d: Dim, p: Dim, j: Dim
+) -> list[Expr]:
     """The products of h with each gate of `r [D, H, G, H]`, folded in one loop."""
     ctx = cell.ctx
     packed = ctx.weight(pack_units(r))
@@ -146,7 +150,9 @@ def recurrence(cell: Cell, r: Array, h: Callable[[Dim], Expr], d: Dim, p: Dim, j
 Update = Callable[..., None]
 
 
-def run(ctx: Context, op: Any, inputs: tuple[Tensor | None, ...], states: int, emit: Update) -> tuple[Tensor, ...]:
+def run(
+    ctx: Context, op: Any, inputs: tuple[Tensor | None, ...], states: int, emit: Update
+) -> tuple[Tensor, ...]:
     """Set up rings and chunks, emit the loop, and give (y, final states...)."""
     fixed, initial, mask = op.split(inputs)
     x = readable(ctx, fixed[0])
@@ -364,8 +370,9 @@ def gru(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
                 cell.activate(0, d, cell.limit(gate(bi, d, p, g, u) + rec[g])) for g in range(2)
             )
             here = (d, bi, u)
-            ctx.kernel(axes, [Store(update, shape, here, z),
-                              Store(reset, shape, here, gated * h.at(here))])
+            ctx.kernel(
+                axes, [Store(update, shape, here, z), Store(reset, shape, here, gated * h.at(here))]
+            )
             place = cell.axes()
             _, d2, b2, p2, u2 = place
             rh = stored(reset)
@@ -379,4 +386,4 @@ def gru(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
     return run(ctx, op, inputs, 1, emit)
 
 
-LOWERINGS = {ops.LSTM: lstm, ops.RNN: rnn, ops.GRU: gru}
+LOWERINGS: dict[type[Op], Callable[..., Any]] = {ops.LSTM: lstm, ops.RNN: rnn, ops.GRU: gru}

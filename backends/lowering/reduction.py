@@ -11,6 +11,7 @@ from webconv.backends.lowering.elementwise import narrow, pointwise
 from webconv.backends.tensor import LOOP_COST, Context, Tensor
 from webconv.ir import dims, dtypes, ops
 from webconv.ir.dims import Dim, Shape
+from webconv.ir.op import Op
 
 Combine = Callable[[Expr, Expr], Expr]
 
@@ -168,9 +169,12 @@ def arg_extreme(ctx: Context, op: Any, x: Tensor) -> Tensor:
 
         def better(k: Dim, best: Expr) -> Expr:
             a, b = key(k), key(as_index(best, n))
-            beats = {(True, False): a > b, (True, True): a >= b,
-                     (False, False): nan_last(a) < nan_last(b),
-                     (False, True): nan_last(a) <= nan_last(b)}[largest, op.last]
+            beats = {
+                (True, False): a > b,
+                (True, True): a >= b,
+                (False, False): nan_last(a) < nan_last(b),
+                (False, True): nan_last(a) <= nan_last(b),
+            }[largest, op.last]
             return select(beats, Index(k), best)
 
         def nan_last(k: Expr) -> Expr:
@@ -199,7 +203,9 @@ def softmax(ctx: Context, op: Any, x: Tensor) -> Tensor:
     top = _along(ctx, x, (axis,), "max")
     if isinstance(op, ops.LogSoftmax):
         shifted = pointwise([x, top], x.dtype, lambda a, m: a - m)
-        total = _along(ctx, pointwise([shifted], x.dtype, lambda a: apply("exp", a)), (axis,), "sum")
+        total = _along(
+            ctx, pointwise([shifted], x.dtype, lambda a: apply("exp", a)), (axis,), "sum"
+        )
         return pointwise([shifted, total], x.dtype, lambda a, s: a - apply("log", s), 10)
     e = ctx.store(pointwise([x, top], x.dtype, lambda a, m: apply("exp", a - m)))
     total = _along(ctx, e, (axis,), "sum")
@@ -217,13 +223,11 @@ def normalize(ctx: Context, op: Any, x: Tensor) -> Tensor:
         centred = pointwise([x, total], x.dtype, lambda a, s: a - s * share)
     squares = pointwise([centred], x.dtype, lambda a: a * a)
     square = folded(ctx, squares, axes, "sum", None, lambda a, b: a + b)
-    scale = reduce_axes(
-        x, axes, True, lambda i: 1.0 / call("sqrt", square(i) * share + op.epsilon)
-    )
+    scale = reduce_axes(x, axes, True, lambda i: 1.0 / call("sqrt", square(i) * share + op.epsilon))
     return pointwise([centred, ctx.store(scale)], x.dtype, lambda a, s: a * s)
 
 
-LOWERINGS = {
+LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.ReduceSum: reduce_sum,
     ops.ReduceMean: reduce_mean,
     ops.ReduceProd: reduce_prod,

@@ -12,11 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from webconv.backends.compiled import Weights
-from webconv.backends.expr import Expr, Var, walk
 from webconv.backends.functions import FUNCTIONS
 from webconv.backends.kernel import Buffer, Entry, Kernel, Loop, Step, kernels
-from webconv.backends.linearise import LANE, LANES, Emitter, Layout, Literal, Ref, StoreFrom, unrolled
-from webconv.backends.plan import Placement, lower_bound, peak, plan_offsets
+from webconv.backends.linearise import (
+    Emitter,
+    Layout,
+    Literal,
+    Ref,
+)
+from webconv.backends.plan import Placement, plan_offsets
 from webconv.backends.wasm.schedule import emit_kernel
 from webconv.backends.wasm.wat import INDENT, WASM, Printer, identifier
 from webconv.ir import dims
@@ -90,7 +94,9 @@ class Module:
                 self.addresses[buffer] = self.weights.segments[buffer].offset
         for direction, states in (("r", entry.reads), ("w", entry.writes)):
             for name, buffer in states.items():
-                self.addresses[buffer] = self.address_global(f"$state{self.state_index(name)}{direction}")
+                self.addresses[buffer] = self.address_global(
+                    f"$state{self.state_index(name)}{direction}"
+                )
         nbytes = {b: aligned(b.size * b.ring * element_bytes(b)) for b in entry.buffers}
         placements = plan_offsets(entry, nbytes)
         fixed = all(isinstance(s.type.size, int) for s in self.program.states)
@@ -166,8 +172,12 @@ class Module:
         for p in placements:
             address = self.addresses[p.buffer]
             if not isinstance(address, int):
-                ends = [self.dim(self.addresses[b] + q.nbytes) for q in placements
-                        for b in [q.buffer] if b in p.below]
+                ends = [
+                    self.dim(self.addresses[b] + q.nbytes)
+                    for q in placements
+                    for b in [q.buffer]
+                    if b in p.below
+                ]
                 text = self.dim(self.arena_base())
                 for end in ends:
                     text = f"(call $max {text} {end})"
@@ -185,8 +195,10 @@ class Module:
             parity = f"$state{k}p"
             self.globals.setdefault(parity, 0)
             nbytes = self.state_bytes(k)
-            for direction, flag in (("r", f"(global.get {parity})"),
-                                    ("w", f"(i32.eqz (global.get {parity}))")):
+            for direction, flag in (
+                ("r", f"(global.get {parity})"),
+                ("w", f"(i32.eqz (global.get {parity}))"),
+            ):
                 self.globals.setdefault(f"$state{k}{direction}", 0)
                 self.exported[f"$state{k}{direction}"] = f"state{k}{direction}"
                 shift = f"(i32.mul {flag} {self.dim(nbytes)})"
@@ -314,7 +326,9 @@ class Module:
         kind = {1: WASM, 4: dict.fromkeys(WASM, "v128")}[lanes]
         parameters = " ".join(f"(param ${p.name} {kind[p.type]})" for p in f.parameters)
         suffix = "_v" if lanes > 1 else ""
-        head = f"{INDENT}(func {identifier(name + suffix)} {parameters} (result {kind[f.body.type]})"
+        head = (
+            f"{INDENT}(func {identifier(name + suffix)} {parameters} (result {kind[f.body.type]})"
+        )
         last = printer.text(result, lanes > 1)
         return "\n".join([head, *_locals(printer), *body, f"{INDENT * 2}{last})"])
 
@@ -356,5 +370,3 @@ def strip_custom_sections(module: bytes) -> bytes:
         if kind:
             out += module[start:at]
     return bytes(out)
-
-

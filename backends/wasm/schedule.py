@@ -94,7 +94,9 @@ def tiled(emitter, kernel, depth, copies, tiles, inner) -> None:  # type: ignore
         grown = [{**c, name: index + k} for c in copies for k in range(factor)]
         run(emitter, axis, 0, start, factor, lambda: inner(emitter, kernel, depth + 1, grown, {}))
     if start != extent:
-        run(emitter, axis, start, extent, 1, lambda: inner(emitter, kernel, depth + 1, copies, rest))
+        run(
+            emitter, axis, start, extent, 1, lambda: inner(emitter, kernel, depth + 1, copies, rest)
+        )
 
 
 def run(emitter, axis, start, stop, step, body) -> None:  # type: ignore[no-untyped-def]
@@ -116,5 +118,3 @@ def lanes(emitter: Emitter, kernel: Kernel, axis: Axis, copies: Copies) -> None:
     run(emitter, axis, 0, whole, LANES, lambda: emitter.stores(unrolled(kernel, vector)))
     if whole != extent:
         run(emitter, axis, whole, extent, 1, lambda: emitter.stores(unrolled(kernel, copies)))
-
-

@@ -50,8 +50,26 @@ def _arithmetic(t: str) -> dict[str, Row]:
 SCALAR: dict[str, dict[str, Row]] = {
     "f32": {
         **_arithmetic("f32"),
-        **{n: _op(f"f32.{n}") for n in ("div", "neg", "abs", "min", "max", "sqrt", "floor", "ceil",
-                                        "trunc", "eq", "ne", "lt", "le", "gt", "ge")},
+        **{
+            n: _op(f"f32.{n}")
+            for n in (
+                "div",
+                "neg",
+                "abs",
+                "min",
+                "max",
+                "sqrt",
+                "floor",
+                "ceil",
+                "trunc",
+                "eq",
+                "ne",
+                "lt",
+                "le",
+                "gt",
+                "ge",
+            )
+        },
         "round": _op("f32.nearest"),
         "fma": lambda a, b, c: f"(f32.add (f32.mul {a} {b}) {c})",
         "i32": _op("i32.trunc_sat_f32_s"),
@@ -134,8 +152,26 @@ SCALAR: dict[str, dict[str, Row]] = {
 VECTOR: dict[str, dict[str, Row]] = {
     "f32": {
         **_arithmetic("f32x4"),
-        **{n: _op(f"f32x4.{n}") for n in ("div", "neg", "abs", "min", "max", "sqrt", "floor",
-                                          "ceil", "trunc", "eq", "ne", "lt", "le", "gt", "ge")},
+        **{
+            n: _op(f"f32x4.{n}")
+            for n in (
+                "div",
+                "neg",
+                "abs",
+                "min",
+                "max",
+                "sqrt",
+                "floor",
+                "ceil",
+                "trunc",
+                "eq",
+                "ne",
+                "lt",
+                "le",
+                "gt",
+                "ge",
+            )
+        },
         "round": _op("f32x4.nearest"),
         "fma": lambda a, b, c: f"(f32x4.add (f32x4.mul {a} {b}) {c})",
         "i32": _op("i32x4.trunc_sat_f32x4_s"),
@@ -177,8 +213,12 @@ VECTOR: dict[str, dict[str, Row]] = {
     },
 }
 
-SHIFTS = {("shl", "i32"): "i32x4.shl", ("shl", "u32"): "i32x4.shl",
-          ("shr", "i32"): "i32x4.shr_s", ("shr", "u32"): "i32x4.shr_u"}
+SHIFTS = {
+    ("shl", "i32"): "i32x4.shl",
+    ("shl", "u32"): "i32x4.shl",
+    ("shr", "i32"): "i32x4.shr_s",
+    ("shr", "u32"): "i32x4.shr_u",
+}
 
 RELAXED = {"fma": _op("f32x4.relaxed_madd")}
 
@@ -386,9 +426,9 @@ class Printer:
 
     def splat(self, text: str, type: str) -> str:
         """Four times a scalar."""
-        if match := re.fullmatch(r"\((?:f32|i32)\.load( offset=\d+)? (.*)\)", text):
-            if type != "bool" and _balanced(match[2]):
-                return f"(v128.load32_splat{match[1] or ''} {match[2]})"
+        match = re.fullmatch(r"\((?:f32|i32)\.load( offset=\d+)? (.*)\)", text)
+        if match and type != "bool" and _balanced(match[2]):
+            return f"(v128.load32_splat{match[1] or ''} {match[2]})"
         if type == "bool":
             return f"(i32x4.splat (i32.sub (i32.const 0) {text}))"
         return f"({SHAPES[type]}.splat {text})"
@@ -430,7 +470,8 @@ class Printer:
         test = self.lets.get(condition) if isinstance(condition, Ref) else None
         if test is None or test.function != "lt" or a.type != "f32":
             return None
-        name = {(a, b): "pmin", (b, a): "pmax"}.get(test.args)  # type: ignore[call-overload]
+        orders: dict[tuple[Operand, ...], str] = {(a, b): "pmin", (b, a): "pmax"}
+        name = orders.get(test.args)
         return name and f"(f32x4.{name} {self.vector(b)} {self.vector(a)})"
 
     def quick_extremum(self, s: Let) -> str | None:
@@ -546,7 +587,9 @@ class Printer:
         lines = [f"(local.set $stored {value})"]
         at = f" offset={access.constant}" if access.constant else ""
         for k in range(4):
-            store = f"(v128.store32_lane{at} {k} {self.lane_address(access, k)} (local.get $stored))"
+            store = (
+                f"(v128.store32_lane{at} {k} {self.lane_address(access, k)} (local.get $stored))"
+            )
             if access.guard is not None:
                 store = f"(if {self.lane(access.guard, k)} (then {store}))"
             lines.append(store)
@@ -583,9 +626,16 @@ class Printer:
         step = f"(local.tee ${s.counter.name} (i32.add {counter} (i32.const {s.step})))"
         again = f"(br_if {label} (i32.lt_s {step} {stop}))"
         loop = [f"{pad}{INDENT}(loop {label}", *body, f"{pad}{INDENT * 2}{again})"]
-        runs = isinstance(s.stop, Literal) and isinstance(s.start, Literal) and s.stop.value > s.start.value
+        runs = (
+            isinstance(s.stop, Literal)
+            and isinstance(s.start, Literal)
+            and s.stop.value > s.start.value
+        )
         if runs:
-            out += [line.replace(INDENT, "", 1) if line.startswith(pad + INDENT) else line for line in loop]
+            out += [
+                line.replace(INDENT, "", 1) if line.startswith(pad + INDENT) else line
+                for line in loop
+            ]
         else:
             out += [f"{pad}(if (i32.lt_s {counter} {stop}) (then", *loop[:-1], loop[-1] + "))"]
         return out

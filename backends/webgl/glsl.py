@@ -127,6 +127,21 @@ bvec4 pick(bvec4 c, bvec4 a, bvec4 b) {
 }
 
 
+def _each(fetch: str, place: str, sampler: str, vector: str) -> str:
+    parts = ",\n    ".join(f"{fetch}(s, {place}(e.{c} >> 2))[e.{c} & 3]" for c in "xyzw")
+    return (
+        f"{vector} {fetch}_each_{place}({sampler} s, ivec4 e) {{\n  return {vector}({parts});\n}}"
+    )
+
+
+# Four elements from anywhere: `fetch_each_at_line` and so on.
+HELPERS |= {
+    f"{fetch}_each_{place}": _each(fetch, place, sampler, vector)
+    for place in ("at_line", "at_band")
+    for fetch, sampler, vector in (("fetch", "FLOATS", "vec4"), ("ifetch", "isampler2D", "ivec4"))
+}
+
+
 @dataclass(frozen=True)
 class Text:
     """An expression in print; `names` are the values that it refers to."""

@@ -147,7 +147,11 @@ def _load(p: Printer, target: Ref, s: LoadTo, names: dict[Sampler, str]) -> Text
     ring, origin = (None if o is None else p.operand(o) for o in (access.ring, access.origin))
     samplers = [names[s] for s in access.samplers]
     kind, lanes = element(access.buffer), 1 if access.kind == "uniform" else 4
-    if access.kind == "each" or any(t.lanes > 1 for t in (where, ring) if t is not None):
+    if access.kind == "each" and ring is None and origin is None:
+        helper = f"{_fetch(access)}_each_{_place(access)}"
+        p.helpers[helper] = None
+        code, lanes = f"{helper}({samplers[0]}, {p.splat(where, 4).code})", 4
+    elif access.kind == "each" or any(t.lanes > 1 for t in (where, ring) if t is not None):
         parts = [_texel(access, samplers, *texts) for texts in _apart(p, where, ring, origin)]
         code, lanes = f"{type_name(kind, 4)}({', '.join(parts)})", 4
     else:
@@ -182,14 +186,21 @@ def _apart(
         yield a, b, c
 
 
+def _fetch(access: Fetch) -> str:
+    return "fetch" if element(access.buffer) == "f32" else "ifetch"
+
+
+def _place(access: Fetch) -> str:
+    return "at_line" if is_line(access.buffer) else "at_band"
+
+
 def _texel(
     access: Fetch, samplers: list[str], where: Text, ring: Text | None, origin: Text | None
 ) -> str:
     """A texel, or the element `where` of one."""
-    fetch = "fetch" if element(access.buffer) == "f32" else "ifetch"
-    kind = "at_line" if is_line(access.buffer) else "at_band"
+    fetch = _fetch(access)
     single = access.kind != "texel"
-    place = f"{kind}({f'{where.at(SUM)} >> 2' if single else where.code})"
+    place = f"{_place(access)}({f'{where.at(SUM)} >> 2' if single else where.code})"
     if where.type == "ivec2":
         place = where.code
     tail = f"[{where.at(UNARY)} & 3]" if single else ""

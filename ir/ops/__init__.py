@@ -66,7 +66,7 @@ OPS: dict[str, type[Op]] = ELEMENTWISE | {
     )
 }
 
-__all__ = ["ELEMENTWISE", "OPS", "Elementwise", "Op", "Recurrent", "Unary", *OPS]  # noqa: PLE0604
+__all__ = ["ELEMENTWISE", "OPS", "Elementwise", "Op", "Recurrent", "Unary", *OPS]
 
 
 def __getattr__(name: str) -> Any:

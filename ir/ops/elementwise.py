@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from webconv.ir import dtypes
-from webconv.ir.dtypes import DType
+from webconv.ir.dtypes import DTYPES, DType
 from webconv.ir.op import Array, Guard, Op, TensorType, broadcast, require
 
 
@@ -93,11 +93,14 @@ class Bitwise(Binary):
         return dtype
 
 
+Kind = TypeVar("Kind", bound=Elementwise)
+
+
 def _table(
-    base: type[Elementwise], rows: dict[str, tuple[Callable[..., Any], str]]
-) -> dict[str, type[Elementwise]]:
+    base: type[Kind], rows: dict[str, tuple[Callable[..., Any], str]]
+) -> dict[str, type[Kind]]:
     """One frozen dataclass without attributes per row."""
-    made = {}
+    made: dict[str, type[Kind]] = {}
     for name, (function, doc) in rows.items():
         body = {"__doc__": doc, "__module__": __name__, "function": staticmethod(function)}
         made[name] = dataclass(frozen=True)(type(name, (base,), body))
@@ -156,7 +159,6 @@ def _sigmoid(x: Array) -> Array:
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype)
 
 
-
 _UNARY = _table(
     Unary,
     {
@@ -167,7 +169,7 @@ _UNARY = _table(
         "Relu": (lambda x: np.maximum(x, 0), "max(x, 0)."),
     },
 )
-_FLOAT_UNARY = _table(
+FLOAT_UNARY = _table(
     FloatUnary,
     {
         "Acos": (np.arccos, "Inverse cosine in radians."),
@@ -249,9 +251,15 @@ _BITWISE = _table(
     },
 )
 
-ELEMENTWISE: dict[str, type[Elementwise]] = (
-    _UNARY | _FLOAT_UNARY | _PREDICATES | _BINARY | _COMPARISONS | _LOGICAL | _BITWISE
-)
+ELEMENTWISE: dict[str, type[Elementwise]] = {
+    **_UNARY,
+    **FLOAT_UNARY,
+    **_PREDICATES,
+    **_BINARY,
+    **_COMPARISONS,
+    **_LOGICAL,
+    **_BITWISE,
+}
 
 
 @dataclass(frozen=True)
@@ -417,8 +425,8 @@ class Cast(Op):
 
     def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
         if self.to.is_integer and x.dtype.kind == "f":
-            wide = np.iinfo({"u32": np.uint32, "u64": np.uint64, "i64": np.int64}.get(
-                self.to.name, np.int32))
+            name = self.to.name if self.to.bits >= 32 else "i32"
+            wide = np.iinfo(DTYPES[name].numpy)
             limited = np.clip(np.nan_to_num(np.trunc(x.astype(np.float64))), wide.min, wide.max)
             top = limited >= float(wide.max)
             whole = np.where(top, 0, limited).astype(wide.dtype)

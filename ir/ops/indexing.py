@@ -6,7 +6,7 @@ scatter with one is dropped. The NumPy reference does the same, so that every ta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ class GatherElements(Op):
         return (TensorType(data.dtype, indices.shape),)
 
     def eval(self, data: Array, indices: Array) -> tuple[Array, ...]:  # type: ignore[override]
-        where = list(np.indices(indices.shape, sparse=True))
+        where: list[Array] = list(np.indices(indices.shape, sparse=True))
         axis = normalise_axis(self.axis, data.ndim)
         where[axis] = _clamp(indices, data.shape[axis])
         return (data[tuple(where)],)
@@ -88,7 +88,7 @@ class GatherND(Op):
 
     def eval(self, data: Array, indices: Array) -> tuple[Array, ...]:  # type: ignore[override]
         b, k = self.batch_dims, indices.shape[-1]
-        lead = np.indices(indices.shape[:b], sparse=True) if b else []
+        lead: Iterable[Array] = np.indices(indices.shape[:b], sparse=True) if b else []
         where = [x.reshape(x.shape + (1,) * (indices.ndim - 1 - b)) for x in lead]
         where += [_clamp(indices[..., i], data.shape[b + i]) for i in range(k)]
         shape = indices.shape[:-1] + data.shape[b + k :]
@@ -150,7 +150,9 @@ class ScatterND(Op):
         out, combine, k = data.copy(), REDUCTIONS[self.reduction], indices.shape[-1]
         for at in np.ndindex(*indices.shape[:-1]):
             raw = indices[at]
-            where = tuple(int(i) + (n if i < 0 else 0) for i, n in zip(raw, data.shape, strict=False))
+            where = tuple(
+                int(i) + (n if i < 0 else 0) for i, n in zip(raw, data.shape, strict=False)
+            )
             if all(0 <= i < n for i, n in zip(where, data.shape[:k], strict=True)):
                 out[where] = combine(out[where], updates[at])
         return (out,)
@@ -158,7 +160,7 @@ class ScatterND(Op):
 
 @dataclass(frozen=True)
 class CumSum(Op):
-    """Running sum along `axis`; `exclusive` leaves the own element out, `reverse` runs backwards."""
+    """Running sum along `axis`: `exclusive` of the own element, or from the end (`reverse`)."""
 
     axis: int = 0
     exclusive: bool = False
@@ -204,7 +206,9 @@ class TopK(Op):
         if self.largest:
             # A stable ascending sort of the flipped axis, flipped back, puts lower indices first.
             n = x.shape[self.axis]
-            order = np.flip(n - 1 - np.argsort(np.flip(x, self.axis), self.axis, "stable"), self.axis)
+            order = np.flip(
+                n - 1 - np.argsort(np.flip(x, self.axis), self.axis, "stable"), self.axis
+            )
         else:
             order = np.argsort(x, self.axis, "stable")
         picked = np.take(order, np.arange(self.k), self.axis)

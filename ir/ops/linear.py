@@ -14,7 +14,8 @@ import numpy as np
 
 from webconv.ir import dims
 from webconv.ir.dims import Dim, Shape
-from webconv.ir.op import Array, Guard, Op, TensorType, broadcast, require, unify
+from webconv.ir.dtypes import f64
+from webconv.ir.op import Array, Guard, Op, TensorType, broadcast, concrete, require, unify
 
 Pads = tuple[tuple[Dim, Dim], ...]
 
@@ -73,11 +74,13 @@ class Window(Op):
             require(fits, f"a window of {k} does not fit an axis of {n}")
         return out
 
-    def taps(self, x: Array, kernel: tuple[int, ...], fill: float) -> Iterator[tuple[tuple[int, ...], Array]]:
+    def taps(
+        self, x: Array, kernel: tuple[int, ...], fill: float
+    ) -> Iterator[tuple[tuple[int, ...], Array]]:
         """For each kernel offset, the input elements that it meets: `[N, S', C]`."""
-        pads = [(0, 0), *self.pads, (0, 0)]
-        low = np.pad(x, [(max(a, 0), max(b, 0)) for a, b in pads], constant_values=fill)  # type: ignore[call-overload]
-        sizes = self.spatial(x.shape[1:-1], kernel)
+        pads = [concrete(p) for p in ((0, 0), *self.pads, (0, 0))]
+        low = np.pad(x, [(max(a, 0), max(b, 0)) for a, b in pads], constant_values=fill)
+        sizes = concrete(self.spatial(x.shape[1:-1], kernel))
         for offset in itertools.product(*map(range, kernel)):
             where = tuple(
                 slice(o * d, o * d + (n - 1) * s + 1, s)
@@ -139,25 +142,19 @@ class ConvTranspose(Window):
         return (TensorType(x.dtype, (x.shape[0], *spatial, w.shape[-2] * self.groups)),)
 
     def eval(self, x: Array, w: Array) -> tuple[Array, ...]:  # type: ignore[override]
-        f = TensorType
-        from webconv.ir.dtypes import f64
-
-        (out,) = self.infer(f(f64, x.shape), f(f64, w.shape))
+        (out,) = self.infer(TensorType(f64, x.shape), TensorType(f64, w.shape))
+        size, pads = concrete(out.shape), [concrete(p) for p in self.pads]
         g, (per_group, channels) = self.groups, w.shape[-2:]
-        pads = self.pads
-        full = np.zeros((x.shape[0], *(n + p[0] + p[1] for n, p in zip(out.shape[1:-1], pads, strict=True)), out.shape[-1]), x.dtype)  # type: ignore[operator]
-        a = x.reshape(*x.shape[:-1], g, channels // g)
+        spatial = [n + b + a for n, (b, a) in zip(size[1:-1], pads, strict=True)]
+        full = np.zeros((size[0], *spatial, size[-1]), x.dtype)
+        inputs = x.reshape(*x.shape[:-1], g, channels // g)
         for offset in itertools.product(*map(range, w.shape[:-2])):
-            b = w[offset].reshape(per_group, g, channels // g)
-            part = np.einsum("...gi,ogi->...go", a, b).reshape(*x.shape[:-1], g * per_group)
-            where = tuple(
-                slice(o * d, o * d + (n - 1) * s + 1, s)
-                for o, d, n, s in zip(
-                    offset, self.dilations, x.shape[1:-1], self.strides, strict=True
-                )
-            )
-            full[(slice(None), *where)] += part
-        crop = tuple(slice(p[0], p[0] + n) for p, n in zip(pads, out.shape[1:-1], strict=True))  # type: ignore[misc]
+            taps = w[offset].reshape(per_group, g, channels // g)
+            part = np.einsum("...gi,ogi->...go", inputs, taps)
+            rows = zip(offset, self.dilations, x.shape[1:-1], self.strides, strict=True)
+            where = (slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, n, s in rows)
+            full[(slice(None), *where)] += part.reshape(*x.shape[:-1], g * per_group)
+        crop = (slice(b, b + n) for (b, _), n in zip(pads, size[1:-1], strict=True))
         return (full[(slice(None), *crop)],)
 
 
@@ -189,7 +186,7 @@ class AveragePool(Pool):
     count_include_pad: bool = False
 
     def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
-        total = sum(tap for _, tap in self.taps(x, self.kernel, 0))
-        ones = np.ones_like(x)
+        total = np.add.reduce([tap for _, tap in self.taps(x, self.kernel, 0)])
         fill = 1.0 if self.count_include_pad else 0.0
-        return (total / sum(tap for _, tap in self.taps(ones, self.kernel, fill)),)
+        counted = [tap for _, tap in self.taps(np.ones_like(x), self.kernel, fill)]
+        return (total / np.add.reduce(counted),)

@@ -8,7 +8,7 @@ import numpy as np
 
 from webconv.ir import dims, dtypes
 from webconv.ir.dims import Dim, Shape
-from webconv.ir.op import Array, Guard, Op, TensorType, normalise_axis, require, unify
+from webconv.ir.op import Array, Guard, Op, TensorType, concrete, normalise_axis, require, unify
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Reshape(Op):
         return () if old == new else (Guard(old, new),)
 
     def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
-        return (x.reshape(self.shape),)
+        return (x.reshape(concrete(self.shape)),)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Slice(Op):
 
     def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
         for axis, (start, size, step) in enumerate(
-            zip(self.starts, self.sizes, self.steps, strict=True)
+            zip(concrete(self.starts), concrete(self.sizes), self.steps, strict=True)
         ):
             x = np.take(x, start + step * np.arange(size), axis)
         return (x,)
@@ -98,7 +98,7 @@ class Expand(Op):
         return tuple(Guard(d, n) for d, n in pairs if d not in (1, n))
 
     def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
-        return (np.broadcast_to(x, self.shape),)
+        return (np.broadcast_to(x, concrete(self.shape)),)
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,12 @@ class Pad(Op):
         return (TensorType(x.dtype, shape),)
 
     def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
-        grow = [(max(b, 0), max(a, 0)) for b, a in zip(self.before, self.after, strict=True)]  # type: ignore[call-overload]
+        before, after = concrete(self.before), concrete(self.after)
+        grow = [(max(b, 0), max(a, 0)) for b, a in zip(before, after, strict=True)]
         fill = {"constant_values": self.value} if self.mode == "constant" else {}
         x = np.pad(x, grow, self.mode, **fill)  # type: ignore[call-overload]
-        for axis, (b, a) in enumerate(zip(self.before, self.after, strict=True)):
-            n = x.shape[axis]
-            x = x.take(np.arange(max(-b, 0), n - max(-a, 0)), axis)  # type: ignore[call-overload]
+        for axis, (b, a) in enumerate(zip(before, after, strict=True)):
+            x = x.take(np.arange(max(-b, 0), x.shape[axis] - max(-a, 0)), axis)
         return (x,)
 
 
@@ -176,4 +176,4 @@ class Iota(Op):
         return (TensorType(dtypes.i32, (self.size,)),)
 
     def eval(self, *arrays: Array) -> tuple[Array, ...]:
-        return (np.arange(self.size, dtype=np.int32),)
+        return (np.arange(*concrete([self.size]), dtype=np.int32),)

@@ -26,9 +26,9 @@ import numpy as np
 from webconv.ir import dtypes
 from webconv.ir.dims import Dim
 from webconv.ir.op import Array, Guard, Op, TensorType, require, unify
-from webconv.ir.ops.elementwise import ELEMENTWISE, Unary
+from webconv.ir.ops.elementwise import FLOAT_UNARY, Unary
 
-Sigmoid, Tanh = ELEMENTWISE["Sigmoid"], ELEMENTWISE["Tanh"]
+Sigmoid, Tanh = FLOAT_UNARY["Sigmoid"], FLOAT_UNARY["Tanh"]
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 
 
@@ -92,8 +92,10 @@ class Recurrent(Op):
             require(bias == (d, g, h), f"b must be [{d}, {g}, {h}], but it is {list(bias)}")
         for state in states:
             if isinstance(state, TensorType):
-                require(state.rank == 3 and state.shape[0] == d and state.shape[2] == h,
-                        f"initial states must be [{d}, {b}, {h}], but one is {state}")
+                require(
+                    state.rank == 3 and state.shape[0] == d and state.shape[2] == h,
+                    f"initial states must be [{d}, {b}, {h}], but one is {state}",
+                )
                 unify(state.shape[1], b)
         if isinstance(mask, TensorType):
             ok = mask.dtype == dtypes.bool_ and mask.rank == 2
@@ -107,7 +109,9 @@ class Recurrent(Op):
     def guards(self, *types: TensorType) -> tuple[Guard, ...]:
         t, b, _ = types[0].shape
         _, states, mask = self.split(types)
-        pairs: list[tuple[Dim, Dim]] = [(s.shape[1], b) for s in states if isinstance(s, TensorType)]
+        pairs: list[tuple[Dim, Dim]] = [
+            (s.shape[1], b) for s in states if isinstance(s, TensorType)
+        ]
         if isinstance(mask, TensorType):
             pairs += [(mask.shape[0], t), (mask.shape[1], b)]
         return tuple(g for p in pairs if (g := unify(*p)[1]))
@@ -131,7 +135,8 @@ class Recurrent(Op):
     def eval(self, *arrays: Array) -> tuple[Array, ...]:
         fixed, initial, mask = self.split(arrays)
         x, w, r, b, *extras = fixed
-        assert isinstance(x, np.ndarray) and isinstance(r, np.ndarray)
+        assert isinstance(x, np.ndarray)
+        assert isinstance(r, np.ndarray)
         t, batch, _ = x.shape
         d, h = self.directions, r.shape[-1]
         y = np.zeros((t, batch, d, h), x.dtype)

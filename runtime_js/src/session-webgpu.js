@@ -454,6 +454,10 @@ class WebgpuSession {
     const result = new Promise((resolve) => resolve(task()));
     const scopes = Promise.all(FILTERS.map(() => device.popErrorScope()));
     const [found, value] = await Promise.allSettled([scopes, result]);
+    if (value.status === 'rejected' && value.reason instanceof DOMException) {
+      // What a lost device was asked for may fail before the loss is told.
+      await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+    }
     if (this.lost) throw lostError(this.lost);
     const error = found.status === 'fulfilled' && found.value.find(Boolean);
     if (error) throw reportedError(error);

@@ -45,7 +45,9 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tuple[str
         yield request.param, browser, opened
 
 
-def run_bundle(page: tuple[str, Browser, Page], program: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+def run_bundle(
+    page: tuple[str, Browser, Page], program: Any, inputs: dict[str, Any]
+) -> dict[str, Any]:
     """The outputs of `program` on the page's backend."""
     backend, browser, opened = page
     contents = make(Source(program, program, "case", "0" * 64, "0"), [backend])

@@ -145,6 +145,7 @@ def move_axis(x: Value, source: int, destination: int) -> Value:
 def swap_axes(x: Value, a: int, b: int) -> Value:
     """`x` with two axes swapped."""
     order = list(range(x.type.rank))
+    a, b = normalise_axis(a, x.type.rank), normalise_axis(b, x.type.rank)
     order[a], order[b] = order[b], order[a]
     return transpose(x, order)
 

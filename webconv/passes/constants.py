@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -45,10 +45,15 @@ def fold_constants(node: Node, uses: Uses) -> tuple[Value, ...] | None:
     size = sum((v.type.size for v in node.outputs), 0)
     if not isinstance(size, int) or size > sum(a.size for a in arrays if a is not None):
         return None
+    return evaluate(node, [v and v.constant for v in node.inputs])
+
+
+def evaluate(node: Node, arrays: Sequence[Array | None], name: str = "") -> tuple[Value, ...]:
+    """The outputs of `node` for other inputs, as constants, computed in the inputs' precision."""
     with np.errstate(all="ignore"):
-        results = node.op.eval(*(v and v.constant for v in node.inputs))  # type: ignore[arg-type]
+        results = node.op.eval(*arrays)  # type: ignore[arg-type]
     pairs = zip(results, node.outputs, strict=True)
-    return tuple(constant(np.asarray(a).astype(v.type.dtype.numpy)) for a, v in pairs)
+    return tuple(constant(np.asarray(a).astype(v.type.dtype.numpy), name) for a, v in pairs)
 
 
 def put_constant_right(node: Node, uses: Uses) -> Value | None:

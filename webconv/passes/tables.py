@@ -14,6 +14,7 @@ from webconv.ir import ops
 from webconv.ir.graph import Constant, Node, Value, constant
 from webconv.ir.op import Array
 from webconv.ir.ops import Elementwise, Recurrent
+from webconv.passes.constants import evaluate
 from webconv.passes.driver import Rule, Uses, expect
 
 
@@ -88,26 +89,20 @@ def _counts(classes: Value, depth: int) -> bool:
 
 def look_up_elements(node: Node, uses: Uses) -> Value | None:
     """f(table[ids], c) -> f(table, c)[ids]"""
-    if not isinstance(node.op, Elementwise | ops.Cast):
+    computed = [v for v in node.inputs if v and v.constant is None]
+    if not isinstance(node.op, Elementwise | ops.Cast) or len(computed) != 1:
         return None
-    rows = [v for v in node.inputs if v and v.constant is None]
-    match rows:
-        case [
-            Value(
-                Node(ops.Gather(0), [Value(Node(Constant(table))) as source, Value() as ids])
-            ) as x
-        ]:
-            columns = (x.shape[-1:], (1,), ())
-            alike = all(v is x or v.constant.shape in columns for v in node.inputs)  # type: ignore[union-attr]
-            if table.ndim == 2 and alike and x.shape == node.outputs[0].shape:
-                expect(
-                    uses[x] <= 1 and uses[source] <= 1, "the table or its rows are read elsewhere"
-                )
-                arrays = [table if v is x else v.constant for v in node.inputs]  # type: ignore[union-attr]
-                with np.errstate(all="ignore"):
-                    (new,) = node.op.eval(*arrays)  # type: ignore[arg-type]
-                new = new.astype(node.outputs[0].type.dtype.numpy)
-                return ops.Gather(0)(constant(new, source.node.name), ids)
+    (x,) = computed
+    match x:
+        case Value(Node(ops.Gather(0), [Value(Node(Constant(table))) as source, Value() as ids])):
+            columns = [v for v in node.inputs if v and v is not x]
+            alike = all(c.shape in (x.shape[-1:], (1,), ()) for c in columns)
+            if table.ndim != 2 or not alike or x.shape != node.outputs[0].shape:
+                return None
+            expect(max(uses[x], uses[source]) <= 1, "the table or its rows are read elsewhere")
+            arrays = [table if v is x else v and v.constant for v in node.inputs]
+            (rows,) = evaluate(node, arrays, source.node.name)
+            return ops.Gather(0)(rows, ids)
     return None
 
 

@@ -31,7 +31,7 @@ def scale_product(node: Node, uses: Uses) -> Value | None:
                 Value(Node(op, [x, Value(Node(Constant(w))) as weights])) as y,
                 Value(Node(Constant(s))),
             ],
-        ) if isinstance(op, Product):
+        ) if isinstance(op, Product) and w.dtype.kind == "f":
             factors = _along_outputs(op, w, per_channel(s, y, node))
             expect(uses[y] <= 1, "the product is read elsewhere")
             scaled = reweighted(weights, combine(scale, w, factors), uses)
@@ -50,9 +50,10 @@ def scale_biased(node: Node, uses: Uses) -> Value | None:
             ],
         ) if isinstance(op, Product) and fits(b, s):
             expect(uses[biased] <= 1, "the biased product is read elsewhere")
+            bias = combine(scale, b, s)
+            expect(np.all(np.isfinite(bias)), "the bias would overflow")
             scaled = scale_product(Node(scale, [y, factor]), uses)
-            bias = constant(combine(scale, b, s))
-            return scaled and Node(ops.Add(), [scaled, bias], biased.node.name).outputs[0]
+            return scaled and Node(ops.Add(), [scaled, constant(bias)], biased.node.name).outputs[0]
     return None
 
 
@@ -67,7 +68,7 @@ def scale_input(node: Node, uses: Uses) -> Value | None:
                 ) as y,
                 Value(Node(Constant(w))) as weights,
             ],
-        ) if isinstance(op, Product):
+        ) if isinstance(op, Product) and w.dtype.kind == "f":
             factors = _along_inputs(op, w, per_channel(s, x, y.node))
             expect(uses[y] <= 1, "the scaled input is read elsewhere")
             scaled = reweighted(weights, combine(scale, w, factors), uses)
@@ -84,7 +85,7 @@ def shift_input(node: Node, uses: Uses) -> Value | None:
                 Value(Node(ops.Add(), [Value() as x, Value(Node(Constant(t)))])) as y,
                 Value(Node(Constant(w))) as weights,
             ],
-        ):
+        ) if w.dtype.kind == "f":
             if isinstance(op, ops.Conv):
                 expect(not any(map(any, op.pads)), "zero padding meets the shifted input")
             expect(uses[y] <= 1, "the shifted input is read elsewhere")
@@ -115,7 +116,7 @@ def combine(scale: Op, a: Array, b: Array) -> Array:
 def reweighted(weights: Value, array: Array, uses: Uses) -> Value:
     """The constant `array` in place of `weights`."""
     expect(uses[weights] <= 1, "the weights are shared")
-    expect(array.dtype.kind == "f" and np.all(np.isfinite(array)), "the weights would overflow")
+    expect(np.all(np.isfinite(array)), "the weights would overflow")
     return constant(array, weights.node.name)
 
 
@@ -138,33 +139,32 @@ def _spread(op: Product, w: Array, vector: Array) -> Array:
 def scale_recurrent_input(node: Node, uses: Uses) -> tuple[Value, ...] | None:
     """lstm(x * s, w, r, b) -> lstm(x, s * w, r, b)"""
     match node:
-        case Node(Recurrent() as op, [Value() as x, Value(Node(Constant(w))) as weights, *rest]):
+        case Node(Recurrent(), [Value() as x, Value(Node(Constant(w))) as weights, *rest]):
             match _behind(x):
                 case Value(
                     Node(ops.Mul() | ops.Div() as scale, [Value() as y, Value(Node(Constant(s)))])
                 ) as scaled:
                     factors = per_channel(s, y, scaled.node)[:, None, None]
-                    expect(uses[scaled] <= 1 >= uses[x], "the scaled input is read elsewhere")
+                    expect(max(uses[scaled], uses[x]) <= 1, "the scaled input is read elsewhere")
                     new = reweighted(weights, combine(scale, w, factors), uses)
-                    return Node(op, [_before(x, y), new, *rest], node.name).outputs
+                    return Node(node.op, [_before(x, y), new, *rest], node.name).outputs
     return None
 
 
 def shift_recurrent_input(node: Node, uses: Uses) -> tuple[Value, ...] | None:
     """lstm(x + t, w, r, b) -> lstm(x, w, r, b + t @ w)"""
     match node:
-        case Node(
-            Recurrent() as op, [Value() as x, Value(Node(Constant(w))) as weights, r, b, *rest]
-        ):
+        case Node(Recurrent(), [Value() as x, Value(Node(Constant(w))) as weights, r, *rest]):
             match _behind(x):
                 case Value(Node(ops.Add(), [Value() as y, Value(Node(Constant(t)))])) as shifted:
-                    expect(uses[shifted] <= 1 >= uses[x], "the shifted input is read elsewhere")
-                    old = 0.0 if b is None else b.constant
-                    expect(old is not None, "the bias is not constant")
                     vector = per_channel(t, y, shifted.node)
-                    bias = np.einsum("i,digh->dgh", vector, w, dtype=np.float64) + old
-                    new = constant(bias.astype(w.dtype), node.name)
-                    return Node(op, [_before(x, y), weights, r, new, *rest], node.name).outputs
+                    expect(max(uses[shifted], uses[x]) <= 1, "the shifted input is read elsewhere")
+                    old = rest[0].constant if rest and rest[0] else np.zeros((), w.dtype)
+                    expect(old is not None, "the bias is not constant")
+                    shift = np.einsum("i,digh->dgh", vector, w, dtype=np.float64)
+                    bias = constant((shift + old).astype(w.dtype), node.name)
+                    inputs = [_before(x, y), weights, r, bias, *rest[1:]]
+                    return Node(node.op, inputs, node.name).outputs
     return None
 
 

@@ -9,17 +9,17 @@ void main() {
   int v4 = n_w;
   int v5 = v4 / 2;
   if (q >= v3 * 2 * v5) return;
-  int v14 = q / (v3 * v5);
-  int v17 = q / v5;
-  int v29 = v2 * v14 * v4 + (v14 * -1 * v3 + v17) * 2 * v4 + (v17 * -1 * v5 + q) * 2;
-  vec4 a10 = vec4(intBitsToFloat(-8388608 + zero));
+  int v11 = q / (v3 * v5);
+  int v14 = q / v5;
+  int v29 = v2 * v11 * v4 + (v11 * -1 * v3 + v14) * 2 * v4 + (v14 * -1 * v5 + q) * 2;
+  vec4 a16 = vec4(intBitsToFloat(-8388608 + zero));
   for (int k9 = 0; k9 < 2; k9++) {
     int v30 = v29 + v4 * k9;
-    vec4 a12 = a10;
-    for (int k11 = 0; k11 < 2; k11++) {
-      a12 = max(a12, fetch(t_x0, at_line(v30 + k11 + 0)));
+    vec4 a18 = a16;
+    for (int k17 = 0; k17 < 2; k17++) {
+      a18 = max(a18, fetch(t_x0, at_line(v30 + k17 + 0)));
     }
-    a10 = a12;
+    a16 = a18;
   }
-  t_y0 = stored(a10);
+  t_y0 = stored(a16);
 }

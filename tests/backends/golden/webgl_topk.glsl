@@ -24,6 +24,12 @@ uvec4 pick(bvec4 c, uvec4 a, uvec4 b) {
 bvec4 pick(bvec4 c, bvec4 a, bvec4 b) {
   return bvec4(pick(c, ivec4(a), ivec4(b)));
 }
+vec4 fetch_each_at_line(FLOATS s, ivec4 e) {
+  return vec4(fetch(s, at_line(e.x >> 2))[e.x & 3],
+    fetch(s, at_line(e.y >> 2))[e.y & 3],
+    fetch(s, at_line(e.z >> 2))[e.z & 3],
+    fetch(s, at_line(e.w >> 2))[e.w & 3]);
+}
 // True for NaN, by its bits.
 bvec4 is_nan_(vec4 x) {
   return greaterThan(floatBitsToInt(x) & 2147483647, ivec4(2139095040));
@@ -33,22 +39,19 @@ void main() {
   int q = texel(ivec2(gl_FragCoord.xy) - block((v2 + 1) / 2, 1));
   ivec4 v10 = q * 40 + ivec4(0, 1, 2, 3) * 10;
   ivec4 x24 = ifetch(t_topk_picked_t, block(v2 / 2, 1) + at_band(q));
-  ivec4 t1 = v10 + x24;
-  vec4 x26 = vec4(fetch(t_x0, at_line(t1.x >> 2))[t1.x & 3], fetch(t_x0, at_line(t1.y >> 2))[t1.y & 3], fetch(t_x0, at_line(t1.z >> 2))[t1.z & 3], fetch(t_x0, at_line(t1.w >> 2))[t1.w & 3]);
+  vec4 x26 = fetch_each_at_line(t_x0, v10 + x24);
   ivec4 v28 = floatBitsToInt(x26);
   ivec4 v34 = pick(equal(v28 & 2147483647, ivec4(0)), ivec4(0), pick(lessThan(v28, ivec4(0)), v28 ^ 2147483647, v28));
   ivec4 v35 = pick(is_nan_(x26), ivec4(2147483647), v34);
   bool v41 = v2 == 0;
   ivec4 a7 = ivec4(-1);
   for (int k6 = 0; k6 < 10; k6++) {
-    ivec4 t2 = v10 + k6;
-    vec4 x12 = vec4(fetch(t_x0, at_line(t2.x >> 2))[t2.x & 3], fetch(t_x0, at_line(t2.y >> 2))[t2.y & 3], fetch(t_x0, at_line(t2.z >> 2))[t2.z & 3], fetch(t_x0, at_line(t2.w >> 2))[t2.w & 3]);
+    vec4 x12 = fetch_each_at_line(t_x0, v10 + k6);
     ivec4 v14 = floatBitsToInt(x12);
     ivec4 v20 = pick(equal(v14 & 2147483647, ivec4(0)), ivec4(0), pick(lessThan(v14, ivec4(0)), v14 ^ 2147483647, v14));
     ivec4 v21 = pick(is_nan_(x12), ivec4(2147483647), v20);
     bvec4 v40 = either(lessThan(v21, v35), both(equal(v21, v35), greaterThan(ivec4(k6), x24)));
-    ivec4 t3 = v10 + max(a7, ivec4(0));
-    vec4 x46 = vec4(fetch(t_x0, at_line(t3.x >> 2))[t3.x & 3], fetch(t_x0, at_line(t3.y >> 2))[t3.y & 3], fetch(t_x0, at_line(t3.z >> 2))[t3.z & 3], fetch(t_x0, at_line(t3.w >> 2))[t3.w & 3]);
+    vec4 x46 = fetch_each_at_line(t_x0, v10 + max(a7, ivec4(0)));
     ivec4 v48 = floatBitsToInt(x46);
     ivec4 v54 = pick(equal(v48 & 2147483647, ivec4(0)), ivec4(0), pick(lessThan(v48, ivec4(0)), v48 ^ 2147483647, v48));
     bvec4 v57 = either(lessThan(a7, ivec4(0)), greaterThan(v21, pick(is_nan_(x46), ivec4(2147483647), v54)));
@@ -74,9 +77,14 @@ void main() {
 uniform FLOATS t_x0;
 uniform isampler2D t_topk_indices_t;
 layout(location = 0) out FLOAT4 t_y0;
+vec4 fetch_each_at_line(FLOATS s, ivec4 e) {
+  return vec4(fetch(s, at_line(e.x >> 2))[e.x & 3],
+    fetch(s, at_line(e.y >> 2))[e.y & 3],
+    fetch(s, at_line(e.z >> 2))[e.z & 3],
+    fetch(s, at_line(e.w >> 2))[e.w & 3]);
+}
 void main() {
   int q = texel(ivec2(gl_FragCoord.xy));
   ivec4 v7 = ifetch(t_topk_indices_t, at_band(q)) + (q * 4 + ivec4(0, 1, 2, 3)) / 3 * 10;
-  vec4 x8 = vec4(fetch(t_x0, at_line(v7.x >> 2))[v7.x & 3], fetch(t_x0, at_line(v7.y >> 2))[v7.y & 3], fetch(t_x0, at_line(v7.z >> 2))[v7.z & 3], fetch(t_x0, at_line(v7.w >> 2))[v7.w & 3]);
-  t_y0 = stored(x8);
+  t_y0 = stored(fetch_each_at_line(t_x0, v7));
 }

@@ -35,11 +35,13 @@ fn run_best_1(thread: i32, stride: i32, c0: i32, s1: i32) {
     for (var k1 = 0; k1 < 40; k1++) {
       let x5 = in_x[v3 + k1];
       let v7 = bitcast<i32>(x5);
-      let v14 = select(select(select(v7, v7 ^ 2147483647, v7 < 0), 0, (v7 & 2147483647) == 0), 2147483647, is_nan_1(x5));
+      let v13 = select(select(v7, v7 ^ 2147483647, v7 < 0), 0, (v7 & 2147483647) == 0);
+      let v14 = select(v13, 2147483647, is_nan_1(x5));
       let x44 = in_x[v3 + max(a2, 0)];
       let v46 = bitcast<i32>(x44);
       let v52 = select(select(v46, v46 ^ 2147483647, v46 < 0), 0, (v46 & 2147483647) == 0);
-      let v56 = (((v14 < v33) | ((v14 == v33) & (k1 > x22))) | v39) & ((a2 < 0) | (v14 > select(v52, 2147483647, is_nan_1(x44))));
+      let v55 = (a2 < 0) | (v14 > select(v52, 2147483647, is_nan_1(x44)));
+      let v56 = (((v14 < v33) | ((v14 == v33) & (k1 > x22))) | v39) & v55;
       a2 = select(a2, k1, v56);
     }
     tmp_best_picked[v17 * ((s1 + 1) >> 1u) + v19 + v15 + c0] = a2;
@@ -59,15 +61,16 @@ fn run_values_1(thread: i32, stride: i32, c0: i32) {
 
 @compute @workgroup_size(32)
 fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let thread = i32(local);
-  for (var at = i32(group.x); at < sizes.n_batch; at += i32(groups.x)) {
+  let thread = i32(local) & 3;
+  for (var first = i32(group.x) * 8; first < sizes.n_batch; first += i32(groups.x) * 8) {
+    let at = first + (i32(local) >> 2u);
     let c0 = at;
-    run_best(thread, 32, c0);
+    if (at < sizes.n_batch) { run_best(thread, 4, c0); }
     storageBarrier();
     for (var s1 = 0; s1 < 3; s1++) {
-      run_best_1(thread, 32, c0, s1);
+      if (at < sizes.n_batch) { run_best_1(thread, 4, c0, s1); }
       storageBarrier();
     }
-    run_values_1(thread, 32, c0);
+    if (at < sizes.n_batch) { run_values_1(thread, 4, c0); }
   }
 }

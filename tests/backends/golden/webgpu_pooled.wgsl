@@ -30,7 +30,8 @@ fn run_y_1(thread: i32, stride: i32) {
       var a17 = a15;
       for (var k16 = 0; k16 < 2; k16++) {
         let v20 = v18 + k16 < v3;
-        a17 = max(a17, select(v13, select(0.0, in_x[v29 + k16 * 3], v20), v20));
+        let v33 = max(a17, select(v13, select(0.0, in_x[v29 + k16 * 3], v20), v20));
+        a17 = v33;
       }
       a15 = a17;
     }

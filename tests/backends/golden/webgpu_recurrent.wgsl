@@ -16,9 +16,10 @@ fn sigmoid_4(x: vec4f) -> vec4f {
   let v5 = round(v3 * -1.442695);
   let v7 = fma(v5, vec4f(1.4286068e-6), fma(v5, vec4f(0.69314575), v3));
   let v9 = fma(v7, fma(v7, vec4f(0.0013820136), vec4f(-0.008368686)), vec4f(0.041668274));
-  let v12 = fma(v7, fma(v7, fma(v7, v9, vec4f(-0.16666521)), vec4f(0.49999994)), vec4f(-1.0));
-  let v18 = bitcast<vec4f>(bitcast<vec4i>(fma(v7, v12, vec4f(1.0))) + (vec4i(v5) << vec4u(23u)));
-  return select(1.0 / (1.0 + v18), vec4f(0.0), x < vec4f(-87.33654));
+  let v11 = fma(v7, fma(v7, v9, vec4f(-0.16666521)), vec4f(0.49999994));
+  let v14 = bitcast<vec4i>(fma(v7, fma(v7, v11, vec4f(-1.0)), vec4f(1.0)));
+  let v20 = 1.0 / (1.0 + bitcast<vec4f>(v14 + (vec4i(v5) << vec4u(23u))));
+  return select(v20, vec4f(0.0), x < vec4f(-87.33654));
 }
 
 // Hyperbolic tangent
@@ -29,8 +30,8 @@ fn tanh_4(x: vec4f) -> vec4f {
   let v10 = bitcast<vec4f>((vec4i(v6) + 128) << vec4u(23u));
   let v12 = fma(v6, vec4f(-7.143034e-7), fma(v6, vec4f(-0.34657288), v4));
   let v15 = fma(v12, fma(v12, vec4f(0.044386227), vec4f(0.13386035)), vec4f(0.33333948));
-  let v18 = fma(v12 * v12, fma(v12, fma(v12, v15, vec4f(0.66666186)), vec4f(0.99999994)), v12);
-  let v20 = fma(v10, v18, fma(v10, vec4f(0.5), vec4f(-1.0)));
+  let v17 = fma(v12, fma(v12, v15, vec4f(0.66666186)), vec4f(0.99999994));
+  let v20 = fma(v10, fma(v12 * v12, v17, v12), fma(v10, vec4f(0.5), vec4f(-1.0)));
   return v20 / (v20 + 2.0);
 }
 
@@ -39,9 +40,9 @@ fn exp_1(x: f32) -> f32 {
   let v4 = round(x * 1.442695);
   let v6 = fma(v4, -1.4286068e-6, fma(v4, -0.69314575, x));
   let v9 = fma(v6, fma(v6, fma(v6, 0.0013820136, 0.008368686), 0.041668274), 0.16666521);
-  let v16 = bitcast<i32>(fma(v6, fma(v6, fma(v6, v9, 0.49999994), 1.0), 1.0)) + (i32(v4) << 23u);
-  let v20 = bitcast<f32>(select(bitcast<i32>(bitcast<f32>(v16)), 2139095040, x > 88.72283));
-  return select(v20, 0.0, x < -87.33654);
+  let v13 = bitcast<i32>(fma(v6, fma(v6, fma(v6, v9, 0.49999994), 1.0), 1.0));
+  let v19 = select(bitcast<i32>(bitcast<f32>(v13 + (i32(v4) << 23u))), 2139095040, x > 88.72283);
+  return select(bitcast<f32>(v19), 0.0, x < -87.33654);
 }
 
 // LSTM lstm
@@ -121,7 +122,8 @@ fn run_lstm_2(thread: i32, stride: i32, c0: i32, s11: i32) {
       a18 = fma(vec4f(x25), weights[v29 + 258], a18);
     }
     let v54 = v3 * 2;
-    let v61 = fma(sigmoid_4(tmp_lstm_gates[v12] + a16), tanh_4(tmp_lstm_gates[v12 + 4] + a17), sigmoid_4(tmp_lstm_gates[v12 + 2] + a18) * tmp_lstm_c[v56 + v54 + v4]);
+    let v60 = sigmoid_4(tmp_lstm_gates[v12 + 2] + a18) * tmp_lstm_c[v56 + v54 + v4];
+    let v61 = fma(sigmoid_4(tmp_lstm_gates[v12] + a16), tanh_4(tmp_lstm_gates[v12 + 4] + a17), v60);
     let v72 = v70 + v9 + v4 * 4;
     let t1 = sigmoid_4(tmp_lstm_gates[v12 + 6] + a15) * tanh_4(v61);
     tmp_lstm_h[v72] = t1.x;
@@ -142,7 +144,8 @@ fn run_dense(thread: i32, stride: i32, c0: i32) {
     let v11 = i2 * 64;
     var a4 = vec4f(0.0);
     for (var k3 = 0; k3 < 64; k3++) {
-      a4 = fma(vec4f(tmp_lstm_h[v8 + k3]), weights[v11 + k3 + 4352], a4);
+      let v14 = fma(vec4f(tmp_lstm_h[v8 + k3]), weights[v11 + k3 + 4352], a4);
+      a4 = v14;
     }
     let v15 = i2 * 4;
     let v23 = v22 + v15;

@@ -126,7 +126,8 @@ def _fit(layer: Layer, name: str, argument: Any, annotation: Any) -> Any:
         return argument
     if _takes_list(annotation) and not isinstance(argument, Value | None):
         found = flatten(argument)
-        if all(isinstance(v, Value | None) for v in found):
+        kind = Value | None if _takes_nones(annotation) else Value
+        if found and all(isinstance(v, kind) for v in found):
             return found
     if isinstance(argument, Value) and _takes_list(annotation):
         return [argument]
@@ -180,6 +181,10 @@ def _takes_list(annotation: Any) -> bool:
         typing.get_origin(a) is list and typing.get_args(a)[0] in (Value, Value | None)
         for a in _alternatives(annotation)
     )
+
+
+def _takes_nones(annotation: Any) -> bool:
+    return any(typing.get_args(a)[:1] == (Value | None,) for a in _alternatives(annotation))
 
 
 def _check_rank(name: str, value: Value, annotation: Any) -> None:

@@ -45,6 +45,7 @@ class Tracer:
 
     def write_state(self, name: str, value: Value) -> None:
         """Make `value` the state's next value."""
+        self.states.setdefault(name, State(name, value.type))
         self.writes[name] = value
 
     def model(self, model: Model, inputs: Sequence[Tensor | None]) -> Any:

@@ -15,6 +15,7 @@ from webconv.frontends.keras.layers.windows import DataFormat, Sizes, pads, per_
 from webconv.frontends.keras.schema import Positive
 from webconv.frontends.keras.tree import Layer, Rule
 from webconv.ir import dims, ops
+from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
 from webconv.ir.op import Array
 from webconv.ir.ops.linear import pooled_size
@@ -51,6 +52,8 @@ def _conv_lstm_cell(rank: int) -> Callable[..., Cell]:
 
         def prepare(x: Value) -> Value:
             """The input's part of all gates for all steps at once, channels last."""
+            if x.type.rank != rank + 3:
+                raise ShapeError(f"the input must have {rank + 3} axes, but it is {x.type}")
             lead = x.shape[:2]
             flat = common.reshape(x, (dims.product(lead), *x.shape[2:]))
             flat = common.channels_last(flat) if first else flat
@@ -71,6 +74,8 @@ def _conv_lstm_cell(rank: int) -> Callable[..., Cell]:
             return new[0], new
 
         def shapes(x: Value) -> Sequence[tuple[dims.Dim, ...]]:
+            if x.type.rank != rank + 3:
+                raise ShapeError(f"the input must have {rank + 3} axes, but it is {x.type}")
             spatial = x.shape[3:] if first else x.shape[2:-1]
             around = pads(padding, spatial, kernel, stride, dilation)
             each = zip(spatial, kernel, stride, dilation, around, strict=True)

@@ -137,6 +137,8 @@ def cells_of(layer: Layer) -> list[tuple[Layer, Cell]]:
     """The cells that a recurrent layer runs, the one nearest to the input first."""
     cell = layer.children["cell"]
     parts = list(cell.children.values()) if cell.class_name == "StackedRNNCells" else [cell]
+    if not parts:
+        raise ShapeError("at least one cell is needed")
     found = []
     for part in parts:
         part.tracer = layer.tracer
