@@ -297,7 +297,7 @@ class Emitter:
         condition = None if guard is None else self.expr(guard)
         kind, base = self._kind(buffer, offset)
         address = self.layout.address(buffer, base)
-        constant = _constant_term(address)
+        constant = constant_term(address)
         if constant < 0 or dims.bounds(address - constant)[0] < 0:
             constant = 0
         operand = self.dim(address - constant)
@@ -419,7 +419,8 @@ def _opaque(d: Dim) -> list[Expr]:
     return list(opaque(d))
 
 
-def _constant_term(d: Dim) -> int:
+def constant_term(d: Dim) -> int:
+    """The part of an index that is a number."""
     if isinstance(d, int):
         return d
     return next((c for monomial, c in d.terms if monomial == ()), 0)

@@ -123,7 +123,8 @@ def split(order: Sequence[Axis]) -> tuple[list[tuple[str, Dim]], dict[str, Dim]]
     if len(order) == 1 or is_multiple(last.extent, LANES):
         extent = dims.ceildiv(last.extent, LANES)
         quarter = Symbol(f"{last.symbol.name}.q", extent)
-        swap[last.symbol.name] = dims.atom(quarter) * LANES + dims.atom(LANE)
+        first = 0 if extent == 1 else dims.atom(quarter) * LANES
+        swap[last.symbol.name] = first + dims.atom(LANE)
         digits[-1] = (quarter.name, extent)
     else:
         number = number * LANES + dims.atom(LANE)

@@ -11,6 +11,7 @@ from webconv.backends.webgl.folds import split_folds
 from webconv.backends.webgl.fuse import fused
 from webconv.backends.webgl.loops import Stacks
 from webconv.backends.webgl.merge import merged
+from webconv.backends.webgl.rename import renamed
 from webconv.backends.webgl.rows import split_rows
 from webconv.backends.webgl.unroll import unrolled
 
@@ -23,7 +24,7 @@ def legalise(entry: Entry) -> tuple[Entry, Collection[Buffer]]:
     steps = fused(steps, {b for b, _ in entry.outputs.values()})
     steps = tuple(split_folds(steps))
     steps = map_kernels(split_rows(steps), _unrolled)
-    return replace(entry, steps=steps), stacks.history
+    return replace(entry, steps=renamed(steps)), stacks.history
 
 
 def _unrolled(kernel: Kernel) -> Kernel:

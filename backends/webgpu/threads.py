@@ -18,7 +18,7 @@ from webconv.backends.linearise import (
     Operand,
     Ref,
     Statement,
-    _constant_term,
+    constant_term,
     is_multiple,
     unrolled,
 )
@@ -80,7 +80,7 @@ class PlacedEmitter(Emitter):
         kind, base = self._kind(buffer, offset)
         if kind == "unit" and place.vector and is_multiple(base, LANES):
             kind, base = "vector", _quarter(base)
-        constant = _constant_term(base)
+        constant = constant_term(base)
         if dims.bounds(base - constant)[0] < 0:
             constant = 0
         address = self.dim(base - constant)

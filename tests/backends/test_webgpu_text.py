@@ -12,7 +12,7 @@ from webconv.backends.compiled import gather_weights
 from webconv.backends.functions import FUNCTIONS
 from webconv.backends.linearise import For, Let, Literal, Ref
 from webconv.backends.lower import lower
-from webconv.backends.webgpu.shader import comment, print_function
+from webconv.backends.webgpu.support import comment, print_function
 from webconv.backends.webgpu.text import literal
 from webconv.backends.webgpu.wgsl import Printer
 from webconv.ir import dtypes, graph, ops

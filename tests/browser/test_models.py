@@ -11,6 +11,7 @@ import pytest
 import webconv
 from tests.conftest import MODELS, require_models
 from webconv.verify.browser import Browser
+from webconv.verify.machines import BrowserMachine
 
 GENERATED = ("keras1.2.2_theano_generated", "keras2.15.0_tf_generated", "keras3_generated")
 REAL = {
@@ -40,12 +41,19 @@ def cases() -> Iterator[tuple[Path, Path, Path]]:
 CASES = list(cases())
 
 
+@pytest.fixture(scope="module")
+def machine(browser: Browser) -> Iterator[BrowserMachine]:
+    """One page for all files."""
+    with BrowserMachine(browser) as made:
+        yield made
+
+
 @pytest.mark.parametrize("case", CASES, ids=[f"{m.parent.name}/{m.name}" for m, _, _ in CASES])
-def test_file(case: tuple[Path, Path, Path], browser: Browser, tmp_path: Path) -> None:
+def test_file(case: tuple[Path, Path, Path], machine: BrowserMachine, tmp_path: Path) -> None:
     model, inputs, expect = case
     require_models(model.parent.name)
     bundle = webconv.convert(model, tmp_path / "bundle")
-    report = bundle.verify(browser=browser, inputs=[inputs], expect=[expect])
+    report = bundle.verify(browser=machine, inputs=[inputs], expect=[expect])
     assert report.ok or f"{model.parent.name}/{model.name}" in EXCEPTIONS, report.failures()
 
 

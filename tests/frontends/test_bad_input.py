@@ -33,7 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def refuse(path: Path, message: str, kind: type[Exception] = ModelFormatError, **given: Any) -> None:
+def refuse(
+    path: Path, message: str, kind: type[Exception] = ModelFormatError, **given: Any
+) -> None:
     with pytest.raises(kind, match=message) as caught:
         load(path, **given)
     text = str(caught.value)
@@ -142,9 +144,7 @@ class TestFiles:
     )
     def test_bad_json(self, text: str, message: str, folder: Path, tmp_path: Path) -> None:
         data = text.encode("latin1")
-        path = archive(
-            folder, tmp_path / "m.keras", lambda n, d: data if n == "config.json" else d
-        )
+        path = archive(folder, tmp_path / "m.keras", lambda n, d: data if n == "config.json" else d)
         refuse(path, message)
 
     def test_a_layer_is_no_model(self, tmp_path: Path) -> None:
@@ -157,8 +157,20 @@ class TestFiles:
         with h5py.File(secret, "w") as file:
             file["w"] = np.ones((3, 2))
         path = tmp_path / "m.h5"
-        config = {"class_name": "Sequential", "config": [{"class_name": "Dense", "config": {
-            "name": "d", "output_dim": 2, "bias": False, "batch_input_shape": [None, 3]}}]}
+        config = {
+            "class_name": "Sequential",
+            "config": [
+                {
+                    "class_name": "Dense",
+                    "config": {
+                        "name": "d",
+                        "output_dim": 2,
+                        "bias": False,
+                        "batch_input_shape": [None, 3],
+                    },
+                }
+            ],
+        }
         for kind in ("link", "external", "virtual"):
             with h5py.File(path, "w") as file:
                 file.attrs["model_config"] = json.dumps(config)
@@ -177,8 +189,20 @@ class TestFiles:
 
     def test_shape_bomb(self, tmp_path: Path) -> None:
         path = tmp_path / "m.h5"
-        config = {"class_name": "Sequential", "config": [{"class_name": "Dense", "config": {
-            "name": "d", "output_dim": 2, "bias": False, "batch_input_shape": [None, 3]}}]}
+        config = {
+            "class_name": "Sequential",
+            "config": [
+                {
+                    "class_name": "Dense",
+                    "config": {
+                        "name": "d",
+                        "output_dim": 2,
+                        "bias": False,
+                        "batch_input_shape": [None, 3],
+                    },
+                }
+            ],
+        }
         with h5py.File(path, "w") as file:
             file.attrs["model_config"] = json.dumps(config)
             group = file.create_group("model_weights/d")
@@ -249,7 +273,11 @@ class TestWeights:
             ("dense/vars/1", (2, 1), r"Dense head: weight bias must have shape \[2\], but it has"),
             ("lstm/cell/vars/0", (3, 21), r"LSTM rnn: weight kernel must have shape \[any, 20\]"),
             ("lstm/cell/vars/0", (4, 20), r"LSTM rnn: LSTM: w must be \[1, 3, 4, 5\], but it is"),
-            ("lstm/cell/vars/2", (), r"LSTM rnn: weight bias must have shape \[20\], but it has \[\]"),
+            (
+                "lstm/cell/vars/2",
+                (),
+                r"LSTM rnn: weight bias must have shape \[20\], but it has \[\]",
+            ),
         ],
     )
     def test_wrong_shape(
@@ -292,7 +320,12 @@ class TestConfigs:
             ("head", "units", [2], r"Dense head: units must be an integer, but it is \[2\]"),
             ("head", "units", None, "Dense head: units must be an integer, but it is None"),
             ("head", "units", 1e400, "Dense head: units must be an integer, but it is inf"),
-            ("head", "use_bias", "no", "Dense head: use_bias must be true or false, but it is 'no'"),
+            (
+                "head",
+                "use_bias",
+                "no",
+                "Dense head: use_bias must be true or false, but it is 'no'",
+            ),
             ("head", "activation", 3, "Dense head: activation must be the name of an activation"),
             ("rnn", "return_sequences", {}, "LSTM rnn: return_sequences must be true or false"),
             ("head", "name", 3, "two layers|must be a text|Dense dense"),
@@ -347,19 +380,28 @@ class TestConfigs:
             (lambda c: c["layers"].pop(1), "there is no layer 'rnn'"),
             (lambda c: c.update(layers=3), "layers must be a list, but it is 3"),
             (lambda c: c.update(layers=[3]), "a layer must be a JSON object, but it is 3"),
-            (lambda c: c.update(output_layers=["head", 7, 0]), "layer 'head' has 1 calls, so there"),
+            (
+                lambda c: c.update(output_layers=["head", 7, 0]),
+                "layer 'head' has 1 calls, so there",
+            ),
             (lambda c: c.update(output_layers=["head", 0, 5]), "layer 'head' has 1 outputs, so"),
             (lambda c: c.update(output_layers=["nope", 0, 0]), "there is no layer 'nope'"),
             (lambda c: c.update(output_layers=[]), "output_layers must hold"),
             (lambda c: c.update(output_layers={}), "there are no outputs"),
             (lambda c: c.update(input_layers=["rnn", 0, 0]), "input 'rnn' is not an InputLayer"),
             (lambda c: c.update(input_layers=[["x", 0, 0]] * 2), "inputs must be distinct"),
-            (lambda c: c["layers"][1].update(inbound_nodes=7), "inbound_nodes of rnn must be a list"),
+            (
+                lambda c: c["layers"][1].update(inbound_nodes=7),
+                "inbound_nodes of rnn must be a list",
+            ),
             (lambda c: c["layers"][1].update(inbound_nodes=[7]), "not an inbound node: 7"),
             (lambda c: c["layers"][1].update(inbound_nodes=[{"args": 1}]), "args of an inbound"),
             (lambda c: c["layers"][1].update(inbound_nodes=[{"args": []}]), "input x is missing"),
             (lambda c: c["layers"][0]["config"].update(batch_shape="x"), "must be a list of sizes"),
-            (lambda c: c["layers"][0]["config"].update(batch_shape=[None, -1]), "list of sizes and"),
+            (
+                lambda c: c["layers"][0]["config"].update(batch_shape=[None, -1]),
+                "list of sizes and",
+            ),
         ],
     )
     def test_broken_graph(
@@ -385,22 +427,37 @@ class TestConfigs:
     def test_rank(self, folder: Path, tmp_path: Path) -> None:
         shape = [None, 4]
         path = reconfigured(
-            folder, tmp_path / "m.keras", lambda c: layer(c, "x")["config"].update(batch_shape=shape)
+            folder,
+            tmp_path / "m.keras",
+            lambda c: layer(c, "x")["config"].update(batch_shape=shape),
         )
         refuse(path, "LSTM rnn: ", ShapeError)
 
     def test_cycle(self, tmp_path: Path) -> None:
         def relu(name: str, source: str) -> dict[str, Any]:
-            return {"class_name": "ReLU", "config": {"name": name}, "name": name,
-                    "inbound_nodes": [[[source, 0, 0, {}]]]}
+            return {
+                "class_name": "ReLU",
+                "config": {"name": name},
+                "name": name,
+                "inbound_nodes": [[[source, 0, 0, {}]]],
+            }
 
-        entry = {"class_name": "InputLayer", "config": {"name": "x", "batch_shape": [None, 2]},
-                 "name": "x", "inbound_nodes": []}
-        config = {"name": "m", "layers": [entry, relu("a", "b"), relu("b", "a")],
-                  "input_layers": [["x", 0, 0]], "output_layers": [["b", 0, 0]]}
+        entry = {
+            "class_name": "InputLayer",
+            "config": {"name": "x", "batch_shape": [None, 2]},
+            "name": "x",
+            "inbound_nodes": [],
+        }
+        config = {
+            "name": "m",
+            "layers": [entry, relu("a", "b"), relu("b", "a")],
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [["b", 0, 0]],
+        }
         path = tmp_path / "m.json"
-        path.write_text(json.dumps(
-            {"class_name": "Model", "config": config, "keras_version": "2.1.0"}))
+        path.write_text(
+            json.dumps({"class_name": "Model", "config": config, "keras_version": "2.1.0"})
+        )
         refuse(path, "Model m: the graph has a cycle through 'b'")
 
 

@@ -91,7 +91,19 @@ SCALARS = st.one_of(
     st.integers(-5, 12),
     st.sampled_from([0.5, -1.0, 1e30, 1e-30, float("inf"), float("nan"), 2**31, 2**63, 10**30]),
     st.sampled_from(
-        ["", "same", "valid", "causal", "relu", "concat", "float16", "Dense", "GRU", "Add", "\ud800"]
+        [
+            "",
+            "same",
+            "valid",
+            "causal",
+            "relu",
+            "concat",
+            "float16",
+            "Dense",
+            "GRU",
+            "Add",
+            "\ud800",
+        ]
     ),
 )
 VALUES = st.recursive(

@@ -107,8 +107,9 @@ def test_images(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic", "lanczos3"])
 def test_resizing_open_sizes(mode: str, tmp_path: Path) -> None:
     """Keras wants known sizes here, so each size is a model of its own."""
-    program = load(saved(built(lambda x: L.Resizing(5, 4, mode)(x), [IMAGE], ["float32"]), tmp_path,
-                         ".keras"))
+    program = load(
+        saved(built(lambda x: L.Resizing(5, 4, mode)(x), [IMAGE], ["float32"]), tmp_path, ".keras")
+    )
     for n in (3, 5, 9):
         model = built(lambda x: L.Resizing(5, 4, mode)(x), [(n, 7, 3)], ["float32"])
         array = sample((1, n, 7, 3), "float32")

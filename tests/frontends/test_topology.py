@@ -210,7 +210,9 @@ HOSTILE = ["*\\alert(1)\\\\", "</script>", "__proto__", "a\nb", "\u2028", "; DRO
 def test_hostile_names_are_kept(name: str, tmp_path: Path) -> None:
     x = keras.Input((3,), name="x")
     model = model_of(x, L.Dense(2, name="here")(x))
-    config = model.to_json().replace('"here"', json.dumps(name)).replace('"x"', json.dumps("/" + name))
+    config = (
+        model.to_json().replace('"here"', json.dumps(name)).replace('"x"', json.dumps("/" + name))
+    )
     path, weights = tmp_path / "model.json", tmp_path / "model.weights.h5"
     path.write_text(config)
     model.save_weights(weights)
@@ -221,15 +223,33 @@ def test_hostile_names_are_kept(name: str, tmp_path: Path) -> None:
 
 
 def test_a_thousand_layers_deep(tmp_path: Path) -> None:
-    layers = [{"class_name": "InputLayer", "config": {"name": "x", "batch_shape": [None, 2]},
-               "name": "x", "inbound_nodes": []}]
+    layers = [
+        {
+            "class_name": "InputLayer",
+            "config": {"name": "x", "batch_shape": [None, 2]},
+            "name": "x",
+            "inbound_nodes": [],
+        }
+    ]
     for k in range(3000):
         before = layers[-1]["name"]
-        layers.append({"class_name": "ReLU", "config": {"name": f"r{k}", "trainable": True},
-                       "name": f"r{k}", "inbound_nodes": [[[before, 0, 0, {}]]]})
-    config = {"class_name": "Functional", "config": {
-        "name": "deep", "layers": layers[::-1], "input_layers": [["x", 0, 0]],
-        "output_layers": [["r2999", 0, 0]]}}
+        layers.append(
+            {
+                "class_name": "ReLU",
+                "config": {"name": f"r{k}", "trainable": True},
+                "name": f"r{k}",
+                "inbound_nodes": [[[before, 0, 0, {}]]],
+            }
+        )
+    config = {
+        "class_name": "Functional",
+        "config": {
+            "name": "deep",
+            "layers": layers[::-1],
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [["r2999", 0, 0]],
+        },
+    }
     path = tmp_path / "deep.json"
     path.write_text(json.dumps({**config, "keras_version": "2.15.0"}))
     program = load(path)

@@ -234,6 +234,8 @@ def float_constant(value: float) -> Value:
 def size_value(size: Dim) -> Value:
     """A size as an i32 without axes, known when converting or only when running."""
     if isinstance(size, int):
+        if size >= 1 << 31:
+            raise ShapeError(f"a size must be below 2^31, but it is {size}")
         return graph.constant(np.int32(size))
     return ops.ReduceMax((0,))(ops.Iota(size + 1)())
 
@@ -242,11 +244,11 @@ def size_value(size: Dim) -> Value:
 FOLDED_SIZE = 1 << 22
 
 
-def folded(x: Value) -> Value:
+def folded(x: Value, most: int = FOLDED_SIZE) -> Value:
     """`x` evaluated now, if it depends on no input and no symbol and is not huge; else `x`."""
     nodes = graph.toposort([x])
     sizes = [v.type.size for n in nodes for v in n.outputs]
-    if any(not isinstance(size, int) or size > FOLDED_SIZE for size in sizes):
+    if any(not isinstance(size, int) or size > most for size in sizes):
         return x
     if any(isinstance(n.op, graph.Input) for n in nodes):
         return x

@@ -133,7 +133,7 @@ def may_join_terms(a: Array, b: Array) -> bool:
         return True
     limit = np.finfo(a.dtype).eps ** -0.5
     small = (np.abs(a) <= limit) & (np.abs(b) <= limit)
-    return bool(np.all(np.isfinite(a) & np.isfinite(b) & (small | (a * b >= 0))))
+    return bool(np.all(np.isfinite(a) & np.isfinite(b) & (small | (np.sign(a) * np.sign(b) >= 0))))
 
 
 def may_join_factors(a: Array, b: Array) -> bool:

@@ -45,7 +45,7 @@ def fold_constants(node: Node, uses: Uses) -> tuple[Value, ...] | None:
     size = sum((v.type.size for v in node.outputs), 0)
     if not isinstance(size, int) or size > sum(a.size for a in arrays if a is not None):
         return None
-    return evaluate(node, [v and v.constant for v in node.inputs])
+    return evaluate(node, [None if v is None else v.constant for v in node.inputs])
 
 
 def evaluate(node: Node, arrays: Sequence[Array | None], name: str = "") -> tuple[Value, ...]:

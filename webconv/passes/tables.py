@@ -100,7 +100,7 @@ def look_up_elements(node: Node, uses: Uses) -> Value | None:
             if table.ndim != 2 or not alike or x.shape != node.outputs[0].shape:
                 return None
             expect(max(uses[x], uses[source]) <= 1, "the table or its rows are read elsewhere")
-            arrays = [table if v is x else v and v.constant for v in node.inputs]
+            arrays = [table if v is x else v.constant for v in node.inputs if v]
             (rows,) = evaluate(node, arrays, source.node.name)
             return ops.Gather(0)(rows, ids)
     return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from webconv.verify.browser import Browser
     from webconv.verify.compare import OutputResult
     from webconv.verify.data import Arrays
-    from webconv.verify.machines import Machine, Performance
+    from webconv.verify.machines import BrowserMachine, Machine, Performance
     from webconv.verify.report import Report, Result
     from webconv.verify.runs import Given, Run
 
@@ -25,7 +25,7 @@ def verify(
     bundle: Bundle,
     *,
     backends: Sequence[str] | None = None,
-    browser: Browser | str = "chromium",
+    browser: Browser | BrowserMachine | str = "chromium",
     inputs: Sequence[Given] = (),
     expect: Sequence[Given] = (),
     entry: str | None = None,
@@ -35,8 +35,8 @@ def verify(
 ) -> Report:
     """Run `bundle` on its backends and compare each output with what is expected.
 
-    `browser` is a running one, `chromium` to start one, or `none` for wasm in this process.
-    `inputs` and `expect` are npz files or arrays by name or position, one for each run; without
+    `browser` is a running one, a page of one that several bundles share, `chromium` to start one,
+    or `none` for wasm in this process. `inputs` and `expect` are npz files or arrays by name or position, one for each run; without
     `inputs` they are random, without `expect` NumPy says what is expected. `model` is another
     program whose distance is reported. Raises ModelFormatError or ShapeError if what is given does
     not fit; what a backend does wrong is in the report.
@@ -66,7 +66,7 @@ Limits = tuple[float | None, float | None]
 def _results(
     bundle: Bundle,
     backends: Sequence[str],
-    browser: Browser | str,
+    browser: Browser | BrowserMachine | str,
     runs: Sequence[Run],
     limits: Limits,
 ) -> list[Result]:
@@ -77,14 +77,15 @@ def _results(
         forms = [("wasm", v) for v in VARIANTS["wasm"]] if "wasm" in backends else []
         return [_judge(WasmtimeMachine(), bundle, *form, runs, limits) for form in forms]
     forms = [(b, v) for b in backends for v in VARIANTS[b]]
+    if isinstance(browser, BrowserMachine):
+        return [_judge(browser, bundle, *form, runs, limits) for form in forms]
     if not isinstance(browser, str):
-        machine = BrowserMachine(browser)
-        return [_judge(machine, bundle, *form, runs, limits) for form in forms]
+        with BrowserMachine(browser) as machine:
+            return [_judge(machine, bundle, *form, runs, limits) for form in forms]
     from webconv.verify.browser import Browser
 
     try:
-        with Browser() as started:
-            machine = BrowserMachine(started)
+        with Browser() as started, BrowserMachine(started) as machine:
             return [_judge(machine, bundle, *form, runs, limits) for form in forms]
     except BrowserError as error:
         failure = {"code": "no-browser", "message": str(error)}

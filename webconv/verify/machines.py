@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -76,11 +76,18 @@ PERFORM = """async ({ url, backend, variant, runs, withStates }) => {
 
 
 class BrowserMachine:
-    """A page of a running browser for each backend."""
+    """One page of a running browser for all runs; a context manager that closes it."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
+        self._page = browser.page()
         self.name = browser.version
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._page.close()
 
     def perform(
         self, bundle: Bundle, backend: str, variant: str | None, runs: Sequence[Run]
@@ -93,8 +100,7 @@ class BrowserMachine:
             "runs": [_order(run) for run in runs],
             "withStates": bool(bundle.program.states),
         }
-        with self._browser.page() as page:
-            found = page.evaluate(PERFORM, order, timeout=600)
+        found = self._page.evaluate(PERFORM, order, timeout=600)
         results = found["results"]
         return Performance(
             found["report"]["variant"],

@@ -13,7 +13,7 @@ void main() {
 uniform FLOATS t_x0;
 uniform FLOATS t_LSTM_forward_symbolic_w;
 uniform FLOATS t_LSTM_forward_symbolic_w_1;
-uniform int n_b, n_c4, n_t;
+uniform int n_b, n_step0, n_t;
 layout(location = 0) out FLOAT4 t_LSTM_forward_symbolic_gates_t;
 layout(location = 1) out FLOAT4 t_LSTM_forward_symbolic_gates_t_2;
 layout(location = 2) out FLOAT4 t_LSTM_forward_symbolic_gates_t_3;
@@ -30,15 +30,15 @@ ivec4 floordiv(ivec4 a, ivec4 b) {
 void main() {
   int q = texel(ivec2(gl_FragCoord.xy));
   int v2 = n_b;
-  int v3 = n_c4;
+  int v3 = n_step0;
   int v7 = min(v3 * -65536 + n_t, 65536);
   int v10 = v2 * 8;
   if (q >= v10 * floordiv(v7 + 3, 4)) return;
   int v12 = q / v10;
   int v15 = q / 8;
-  int v18 = v2 * 327680 * v3;
+  int v20 = v3 * 327680 * v2;
   int v21 = (v2 * -1 * v12 + v15) * 5;
-  int v23 = v18 + v2 * 20 * v12 + v21;
+  int v23 = v12 * 20 * v2 + v20 + v21;
   int v26 = q / 2;
   int v28 = v26 + v15 * -4;
   int v30 = q + v26 * -2;
@@ -54,13 +54,13 @@ void main() {
   int v56 = v12 * 4;
   int v58 = v7 - 1;
   int v60 = v2 * 5;
-  int v63 = v18 + v60 * min(v56 + 1, v58) + v21;
+  int v63 = v20 + v60 * min(v56 + 1, v58) + v21;
   vec4 v74 = fetch(t_x0, at_line(v63 + 1 >> 2))[(v63 + 1) & 3] * x43 + (fetch(t_x0, at_line(v63 >> 2))[v63 & 3] * x45 + 0.0);
   vec4 v76 = fetch(t_x0, at_line(v63 + 3 >> 2))[(v63 + 3) & 3] * x37 + (fetch(t_x0, at_line(v63 + 2 >> 2))[(v63 + 2) & 3] * x40 + v74);
-  int v83 = v18 + v60 * min(v56 + 2, v58) + v21;
+  int v83 = v20 + v60 * min(v56 + 2, v58) + v21;
   vec4 v94 = fetch(t_x0, at_line(v83 + 1 >> 2))[(v83 + 1) & 3] * x43 + (fetch(t_x0, at_line(v83 >> 2))[v83 & 3] * x45 + 0.0);
   vec4 v96 = fetch(t_x0, at_line(v83 + 3 >> 2))[(v83 + 3) & 3] * x37 + (fetch(t_x0, at_line(v83 + 2 >> 2))[(v83 + 2) & 3] * x40 + v94);
-  int v103 = v18 + v60 * min(v56 + 3, v58) + v21;
+  int v103 = v20 + v60 * min(v56 + 3, v58) + v21;
   vec4 v114 = fetch(t_x0, at_line(v103 + 1 >> 2))[(v103 + 1) & 3] * x43 + (fetch(t_x0, at_line(v103 >> 2))[v103 & 3] * x45 + 0.0);
   vec4 v116 = fetch(t_x0, at_line(v103 + 3 >> 2))[(v103 + 3) & 3] * x37 + (fetch(t_x0, at_line(v103 + 2 >> 2))[(v103 + 2) & 3] * x40 + v114);
   t_LSTM_forward_symbolic_gates_t = stored(fetch(t_x0, at_line(v23 + 4 >> 2))[(v23 + 4) & 3] * x34 + v49 + x54);
@@ -74,7 +74,7 @@ uniform FLOATS t_LSTM_forward_symbolic_gates_t;
 uniform FLOATS t_LSTM_forward_symbolic_h_t;
 uniform FLOATS t_LSTM_forward_symbolic_w_2;
 uniform FLOATS t_LSTM_forward_symbolic_c_t;
-uniform int n_c4, n_s12, n_b;
+uniform int n_step0, n_step1, n_b;
 layout(location = 0) out FLOAT4 t_LSTM_forward_symbolic_h_t_2;
 layout(location = 1) out FLOAT4 t_LSTM_forward_symbolic_c_t_2;
 // 1 / (1 + exp(-x)).
@@ -99,8 +99,8 @@ vec4 tanh_(vec4 x) {
   return v20 / (v20 + 2.0);
 }
 void main() {
-  int v3 = n_c4 * 32768;
-  int v4 = n_s12;
+  int v3 = n_step0 * 32768;
+  int v4 = n_step1;
   int v8 = n_b;
   int v9 = v8 * 2;
   int q = texel(ivec2(gl_FragCoord.xy) - block(v3 + (v4 + 1) / 2, v9));

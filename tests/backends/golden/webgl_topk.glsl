@@ -7,7 +7,7 @@ void main() {
 // topk_1: TopK topk
 uniform FLOATS t_x0;
 uniform isampler2D t_topk_picked_t;
-uniform int n_s1;
+uniform int n_step0;
 layout(location = 0) out ivec4 t_topk_picked_t_2;
 bvec4 both(bvec4 a, bvec4 b) {
   return bvec4(ivec4(a) & ivec4(b));
@@ -35,27 +35,26 @@ bvec4 is_nan_(vec4 x) {
   return greaterThan(floatBitsToInt(x) & 2147483647, ivec4(2139095040));
 }
 void main() {
-  int v2 = n_s1;
-  int q = texel(ivec2(gl_FragCoord.xy) - block((v2 + 1) / 2, 1));
-  ivec4 v10 = q * 40 + ivec4(0, 1, 2, 3) * 10;
-  ivec4 x24 = ifetch(t_topk_picked_t, block(v2 / 2, 1) + at_band(q));
-  vec4 x26 = fetch_each_at_line(t_x0, v10 + x24);
-  ivec4 v28 = floatBitsToInt(x26);
-  ivec4 v34 = pick(equal(v28 & 2147483647, ivec4(0)), ivec4(0), pick(lessThan(v28, ivec4(0)), v28 ^ 2147483647, v28));
-  ivec4 v35 = pick(is_nan_(x26), ivec4(2147483647), v34);
-  bool v41 = v2 == 0;
+  int v2 = n_step0;
+  ivec4 v8 = ivec4(0, 1, 2, 3) * 10;
+  ivec4 x22 = ifetch(t_topk_picked_t, block(v2 / 2, 1) + at_band(0));
+  vec4 x24 = fetch_each_at_line(t_x0, v8 + x22);
+  ivec4 v26 = floatBitsToInt(x24);
+  ivec4 v32 = pick(equal(v26 & 2147483647, ivec4(0)), ivec4(0), pick(lessThan(v26, ivec4(0)), v26 ^ 2147483647, v26));
+  ivec4 v33 = pick(is_nan_(x24), ivec4(2147483647), v32);
+  bool v39 = v2 == 0;
   ivec4 a7 = ivec4(-1);
   for (int k6 = 0; k6 < 10; k6++) {
-    vec4 x12 = fetch_each_at_line(t_x0, v10 + k6);
-    ivec4 v14 = floatBitsToInt(x12);
-    ivec4 v20 = pick(equal(v14 & 2147483647, ivec4(0)), ivec4(0), pick(lessThan(v14, ivec4(0)), v14 ^ 2147483647, v14));
-    ivec4 v21 = pick(is_nan_(x12), ivec4(2147483647), v20);
-    bvec4 v40 = either(lessThan(v21, v35), both(equal(v21, v35), greaterThan(ivec4(k6), x24)));
-    vec4 x46 = fetch_each_at_line(t_x0, v10 + max(a7, ivec4(0)));
-    ivec4 v48 = floatBitsToInt(x46);
-    ivec4 v54 = pick(equal(v48 & 2147483647, ivec4(0)), ivec4(0), pick(lessThan(v48, ivec4(0)), v48 ^ 2147483647, v48));
-    bvec4 v57 = either(lessThan(a7, ivec4(0)), greaterThan(v21, pick(is_nan_(x46), ivec4(2147483647), v54)));
-    a7 = pick(both(either(v40, bvec4(v41)), v57), ivec4(k6), a7);
+    vec4 x10 = fetch_each_at_line(t_x0, v8 + k6);
+    ivec4 v12 = floatBitsToInt(x10);
+    ivec4 v18 = pick(equal(v12 & 2147483647, ivec4(0)), ivec4(0), pick(lessThan(v12, ivec4(0)), v12 ^ 2147483647, v12));
+    ivec4 v19 = pick(is_nan_(x10), ivec4(2147483647), v18);
+    bvec4 v38 = either(lessThan(v19, v33), both(equal(v19, v33), greaterThan(ivec4(k6), x22)));
+    vec4 x44 = fetch_each_at_line(t_x0, v8 + max(a7, ivec4(0)));
+    ivec4 v46 = floatBitsToInt(x44);
+    ivec4 v52 = pick(equal(v46 & 2147483647, ivec4(0)), ivec4(0), pick(lessThan(v46, ivec4(0)), v46 ^ 2147483647, v46));
+    bvec4 v55 = either(lessThan(a7, ivec4(0)), greaterThan(v19, pick(is_nan_(x44), ivec4(2147483647), v52)));
+    a7 = pick(both(either(v38, bvec4(v39)), v55), ivec4(k6), a7);
   }
   t_topk_picked_t_2 = a7;
 }
@@ -85,6 +84,6 @@ vec4 fetch_each_at_line(FLOATS s, ivec4 e) {
 }
 void main() {
   int q = texel(ivec2(gl_FragCoord.xy));
-  ivec4 v7 = ifetch(t_topk_indices_t, at_band(q)) + (q * 4 + ivec4(0, 1, 2, 3)) / 3 * 10;
+  ivec4 v7 = (q * 4 + ivec4(0, 1, 2, 3)) / 3 * 10 + ifetch(t_topk_indices_t, at_band(q));
   t_y0 = stored(fetch_each_at_line(t_x0, v7));
 }

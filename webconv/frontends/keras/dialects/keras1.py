@@ -93,7 +93,7 @@ def canonical(name: str, config: Config) -> tuple[str, Config]:
 def _merge(config: Config) -> tuple[str, Config]:
     mode = config.get("mode")
     kept: Config = {k: config[k] for k in ("name", "trainable") if k in config}
-    if config.get("mode_type", "raw") != "raw" or mode not in MERGES:
+    if config.get("mode_type", "raw") != "raw" or not (isinstance(mode, str) and mode in MERGES):
         return "Lambda", kept
     if mode == "concat":
         kept["axis"] = config.get("concat_axis", -1)

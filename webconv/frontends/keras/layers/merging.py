@@ -38,6 +38,15 @@ def merged_mask(layer: Layer, masks: Masks) -> Value | None:
     return reduce(lambda a, b: op()(a, b), found)
 
 
+def _masks_for(xs: Sequence[Value], masks: Masks | None) -> Masks:
+    """A mask or None for each input."""
+    if not masks:
+        return [None] * len(xs)
+    if len(masks) != len(xs):
+        raise ShapeError(f"{len(xs)} inputs have {len(masks)} masks")
+    return masks
+
+
 def _fold(op: type[Any], x: Sequence[Value]) -> Value:
     return reduce(lambda a, b: op()(a, b), x)
 
@@ -45,7 +54,7 @@ def _fold(op: type[Any], x: Sequence[Value]) -> Value:
 def _merge(function: Callable[[Layer, list[Value]], Value]) -> Callable[..., Tensor]:
     def merge(layer: Layer, xs: list[Value], *, mask: Masks | None = None) -> Tensor:
         """Tensors merged element by element, broadcasting."""
-        return Tensor(function(layer, _same_rank(xs)), merged_mask(layer, mask or []))
+        return Tensor(function(layer, _same_rank(xs)), merged_mask(layer, _masks_for(xs, mask)))
 
     return merge
 
@@ -68,7 +77,7 @@ def _shown(mask: Value | None, x: Value) -> Value | None:
 def _extremum(op: type[Any]) -> Callable[..., Tensor]:
     def extremum(layer: Layer, xs: list[Value], *, mask: Masks | None = None) -> Tensor:
         """The largest or smallest element; Keras 3 leaves masked ones out."""
-        masks = mask or [None] * len(xs)
+        masks = _masks_for(xs, mask)
         xs = _same_rank(xs)
         if layer.dialect.major < 3:
             return Tensor(_fold(op, xs), merged_mask(layer, masks))
@@ -86,7 +95,7 @@ def _extremum(op: type[Any]) -> Callable[..., Tensor]:
 
 def multiply(layer: Layer, xs: list[Value], *, mask: Masks | None = None) -> Tensor:
     """The product; in Keras 3 a masked element counts as 1, and as 0 if all are masked."""
-    masks = mask or [None] * len(xs)
+    masks = _masks_for(xs, mask)
     xs = _same_rank(xs)
     merged = merged_mask(layer, masks)
     if layer.dialect.major < 3:
@@ -108,7 +117,7 @@ def concatenate(
     if not xs:
         raise ShapeError("at least one input is needed")
     y = common.concat(xs, normalise_axis(axis, xs[0].type.rank))
-    return Tensor(y, _joined_mask(layer, xs, mask or [], axis))
+    return Tensor(y, _joined_mask(layer, xs, _masks_for(xs, mask), axis))
 
 
 def _joined_mask(layer: Layer, xs: list[Value], masks: Masks, axis: int) -> Value | None:

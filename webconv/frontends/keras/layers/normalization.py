@@ -189,7 +189,7 @@ def _statistic(layer: Layer, given: object, name: str, x: Value, kept: Sequence[
 
 
 def _norm(config: Mapping[str, object]) -> str:
-    adapted = config.get("mean") is None
+    adapted = config.get("mean") is None or config.get("variance") is None
     return "~mean ~variance ~count" if adapted else ""
 
 

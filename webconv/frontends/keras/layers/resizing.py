@@ -20,6 +20,8 @@ from webconv.ir.dims import Dim
 from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Value
 
+# Indices and weights of more elements than this are computed where the model runs.
+FOLDED_SIZE = 1 << 16
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"]
 
 
@@ -92,7 +94,7 @@ def _nearest(x: Value, axis: int, size: Dim) -> Value:
         ops.Mul()(odd, common.size_value(x.shape[axis])),
         ops.Mul()(common.size_value(size), scalar(2, odd)),
     )
-    return ops.Gather(axis)(x, common.folded(index))
+    return ops.Gather(axis)(x, common.folded(index, FOLDED_SIZE))
 
 
 def _whole(size: Dim, factor: int, offset: int) -> Value:
@@ -163,12 +165,12 @@ def _weighted(x: Value, axis: int, taps: list[tuple[Value, Value]]) -> Value:
     out = None
     rank = x.type.rank
     for index, weight in taps:
-        share = common.folded(ops.Div()(weight, total))
+        share = common.folded(ops.Div()(weight, total), FOLDED_SIZE)
         if share.constant is not None and not np.any(share.constant):
             continue
         share = common.cast(share, x.type.dtype)
         share = common.expand_dims(share, *range(1, rank - axis))
-        part = ops.Mul()(ops.Gather(axis)(x, common.folded(index)), share)
+        part = ops.Mul()(ops.Gather(axis)(x, common.folded(index, FOLDED_SIZE)), share)
         out = part if out is None else ops.Add()(out, part)
     assert out is not None
     return out

@@ -89,7 +89,10 @@ def _steps(config: Mapping[str, Any]) -> Mapping[str, Any]:
 RULES: Mapping[str, Rule] = {
     "TimeDistributed": Rule(time_distributed, ignores="layer", children=inner("layer")),
     "SpectralNormalization": Rule(
-        spectral_normalization, "=kernel ~vector_u", "layer power_iterations", children=inner("layer")
+        spectral_normalization,
+        "=kernel ~vector_u",
+        "layer power_iterations",
+        children=inner("layer"),
     ),
     "Pipeline": Rule(pipeline, ignores="layers", children=_steps),
     "Wrapper": Rule(spectral_normalization, "", "layer", children=inner("layer")),
