@@ -70,7 +70,7 @@ CASES = [
     Stays(a.join_terms, Add(Add(x, column), f32_array(1, 2, 3))),
     Stays(a.join_terms, Add(shared, row), also_read=shared),
     Stays(a.join_terms, Add(x, row)),
-    Fires(a.join_factors, Mul(Mul(x, row), constant(0.25)), "Mul", exact=False),
+    Fires(a.join_factors, Mul(Mul(x, row), constant(-3.0)), "Mul", exact=False),
     Fires(a.join_factors, Mul(Mul(i, constant(1 << 20)), constant(1 << 20)), "Mul"),
     Fires(a.join_factors, chain(Mul, 0.5, 0.0), "Mul"),
     Stays(a.join_factors, chain(Mul, 4.0, 0.25)),  # x * 4 may overflow

@@ -26,12 +26,12 @@ def sink_transpose(node: Node, uses: Uses) -> Value | None:
     if len(orders) != 1 or not isinstance(node.op, (*BROADCASTING, ops.Concat)):
         return None
     (order,) = orders
-    inputs = [v and _untransposed(v, order) for v in node.inputs]
-    if node.outputs[0].type.rank != len(order) or None in inputs:
+    if node.outputs[0].type.rank != len(order):
         return None
-    op = node.op
-    if isinstance(op, ops.Concat):
-        op = ops.Concat(order[op.axis])
+    inputs = [v and _untransposed(v, order) for v in node.inputs]
+    if None in inputs:
+        return None
+    op = ops.Concat(order[node.op.axis]) if isinstance(node.op, ops.Concat) else node.op
     return ops.Transpose(order)(Node(op, inputs, node.name).outputs[0])
 
 
