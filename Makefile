@@ -6,6 +6,8 @@ PY := .venv/bin/python
 # npm from the machine, or from the Python wheel that brings Node along.
 NODE_PATH_FIRST := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
+PRETTY := '{runtime_js,examples,benchmarks,tests,webconv/verify}/**/*.{js,ts,css,html}' '!**/*_web/**'
+
 .PHONY: demo test test-all check format docs bench accept oracles clean
 
 demo: build/.installed build/.browser
@@ -21,13 +23,13 @@ check: build/.developer build/.node
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	$(PY) -m mypy
-	$(NODE_PATH_FIRST) npx --no-install prettier --check runtime_js examples benchmarks tests webconv/verify
+	$(NODE_PATH_FIRST) npx --no-install prettier --check $(PRETTY)
 	$(NODE_PATH_FIRST) npx --no-install tsc -p runtime_js
 
 format: build/.developer build/.node
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
-	$(NODE_PATH_FIRST) npx --no-install prettier --write runtime_js examples benchmarks tests webconv/verify
+	$(NODE_PATH_FIRST) npx --no-install prettier --write $(PRETTY)
 
 docs: build/.developer
 	$(PY) -m scripts.docs

@@ -9,6 +9,7 @@ offset is then the largest end of those below, which holds at every size.
 from __future__ import annotations
 
 import bisect
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ HINTS = {"batch": 1}
 DEFAULT_HINT = 32
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def hinted(d: Dim) -> int:
     """`d` at the hint sizes, in the first iteration of the loops around it."""
 
@@ -154,12 +156,13 @@ def _above(
         return order
     below: dict[Buffer, set[Buffer]] = {p.buffer: set(p.below) for p in order}
     index = {t.buffer: k for k, t in enumerate(lives)}
-    for p in order:
-        life = lives[index[p.buffer]]
-        for t in lives[: index[p.buffer]]:
-            overlaps = t.last >= life.first
-            if overlaps and t.buffer not in below[p.buffer]:
-                below[t.buffer].add(p.buffer)
+    alive: list[Lifetime] = []
+    for life in lives:
+        alive = [t for t in alive if t.last >= life.first]
+        for t in alive:
+            if t.buffer not in below[life.buffer]:
+                below[t.buffer].add(life.buffer)
+        alive.append(life)
     size = {p.buffer: p.nbytes for p in order}
     key = sorted(below, key=lambda b: (placed[b], index[b]))
     return [Placement(b, size[b], tuple(sorted(below[b], key=lambda x: index[x]))) for b in key]

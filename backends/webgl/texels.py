@@ -81,10 +81,11 @@ class Texels(Emitter):
             self.scopes[0].names[name] = self.dim(self.points[name])
         return super().lookup(name)
 
-    def _name_lanes(self, name: str, f: Fold) -> bool:
-        if name in self.points:
+    def _lanes(self, f: Fold, init: Operand) -> bool:
+        # In order: what is computed first gets the first name.
+        for name in sorted(f.next.free & self.points.keys()):
             self.lookup(name)
-        return super()._name_lanes(name, f)
+        return super()._lanes(f, init)
 
     def _load(self, e: Load) -> Operand:
         guard = None if e.guard is None else self.expr(e.guard)

@@ -79,7 +79,9 @@ try {
   element('form').addEventListener('submit', (/** @type {Event} */ event) => {
     event.preventDefault();
     setRunning(true);
-    generate(runner, alphabet).catch(showError).finally(() => setRunning(false));
+    generate(runner, alphabet)
+      .catch(showError)
+      .finally(() => setRunning(false));
   });
   setRunning(false);
   setState('ready', `Ready on ${runner.report.backend}`);

@@ -88,7 +88,7 @@ def core() -> Iterator[Case]:
     yield case("Masking", "", lambda x: L.LSTM(3)(L.Masking(0.0)(keras.ops.relu(x))), (5, 1))
     yield case("InputLayer", "", lambda x: L.Dense(2)(x), (3,))
     for name in ("Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise"):
-        yield case(name, "", lambda x, c=getattr(L, name): c(0.3)(x), (5,))
+        yield case(name, "", lambda x, n=name: getattr(L, n)(0.3)(x), (5,))
     for rank in (1, 2, 3):
         c = getattr(L, f"SpatialDropout{rank}D")
         yield case(c.__name__, "", lambda x, c=c: c(0.3)(x), (3,) * rank + (2,))
@@ -672,7 +672,7 @@ def preprocessing() -> Iterator[Case]:
         *arguments,
     ):
         given = arguments.get(name, ())
-        yield case(name, "", lambda x, c=getattr(L, name), a=given: c(*a)(x), (6, 6, 3), h5=False)
+        yield case(name, "", lambda x, n=name, a=given: getattr(L, n)(*a)(x), (6, 6, 3), h5=False)
     for mode in ("log", "magnitude", "psd", "real", "imag", "angle", "stft"):
         yield case(
             "STFTSpectrogram",

@@ -44,7 +44,7 @@ def test_the_content_decides(tmp_path: Path, content: bytes, frontend: str) -> N
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(content)
-    with pytest.raises(ModelFormatError, match="it is not a model|the file is empty"):
+    with pytest.raises(ModelFormatError, match=r"it is not a model|the file is empty"):
         detect(path)
     with pytest.raises(ModelFormatError, match="No such file"):
         detect(tmp_path / "gone")

@@ -123,7 +123,7 @@ def mutate(config: Any, data: st.DataObject) -> Any:
         paths = list(places(config))
         if not paths:
             break
-        path = data.draw(st.sampled_from(paths))
+        path = paths[data.draw(st.integers(0, len(paths) - 1))]
         parent = config
         for key in path[:-1]:
             parent = parent[key]
@@ -134,7 +134,7 @@ def mutate(config: Any, data: st.DataObject) -> Any:
             del parent[path[-1]]
         else:
             source: Any = config
-            for key in data.draw(st.sampled_from(paths)):
+            for key in paths[data.draw(st.integers(0, len(paths) - 1))]:
                 source = source[key]
             parent[path[-1]] = copy.deepcopy(source)
     return config
@@ -142,7 +142,7 @@ def mutate(config: Any, data: st.DataObject) -> Any:
 
 @pytest.mark.parametrize("name", BASES)
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

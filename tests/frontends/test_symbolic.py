@@ -148,7 +148,7 @@ def test_batch_that_is_fixed_stays(tmp_path: Path) -> None:
 class TestInputShape:
     """`--input-shape`: what replaces the file's shapes."""
 
-    @pytest.fixture()
+    @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
         model = built(lambda x: L.LSTM(2)(x), [(4, 3)], ["float32"])
         return saved(model, tmp_path, ".keras")

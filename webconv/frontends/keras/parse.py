@@ -171,7 +171,7 @@ class Parser:
         where = label(class_name, name)
         rule = self._rule(key, name, is_operation)
         if rule is None:
-            self.problems.add(f"{where}: {_advice(class_name, name)}")
+            self.problems.add(f"{where}: {_advice(key, class_name, name)}")
             rule = Rule(_nothing)
         ignores = {*IGNORED, *rule.ignores.split()}
         wanted = config_names(rule.function)
@@ -251,11 +251,11 @@ def model_as_layer(model: Model, dialect: Dialect) -> Layer:
     return layer
 
 
-def _advice(class_name: str, name: str) -> str:
-    if class_name in ("Lambda", "TFOpLambda"):
+def _advice(rule: str, class_name: str, name: str) -> str:
+    """What to do about a layer that has no rule: the three lines of a plugin."""
+    reason, key = "no layer of this class is known", class_name
+    if rule == "Lambda":
         reason, key = "runs Python code, which the file does not hold as data", name
-    else:
-        reason, key = "no layer of this class is known", class_name
     function = "".join(c if c.isascii() and c.isalnum() else "_" for c in key) or "layer"
     function = f"_{function}" if function[0].isdigit() else function
     return (

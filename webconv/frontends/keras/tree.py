@@ -102,7 +102,7 @@ class Layer:
 
     def plugin_function(self, name: str) -> Callable[..., Any] | None:
         """What a plugin has for `name`, if anything."""
-        found = self.plugins.get(name)
+        found = self.plugins.get(name) or self.plugins.get(name.rpartition(">")[2])
         return found.function if found else None
 
     @property

@@ -8,7 +8,7 @@ with its arrays in order: all trainable ones, then the others. The new one (`.we
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 import h5py
@@ -104,15 +104,17 @@ def _fill(model: Model, file: h5py.Group | None, needed: Sequence[Slot]) -> None
 # The old layout -----------------------------------------------------------------------------
 
 
+def _has_weights(node: Layer | Model, groups: Container[str]) -> bool:
+    return any(True for _ in slots(node)) or (_takes_all(node) and node.name in groups)
+
+
 def _takes_all(node: Layer | Model) -> bool:
     """True for a layer of a plugin that wants whatever arrays there are."""
     return isinstance(node, Layer) and node.rule.weights == ALL_WEIGHTS
 
 
 def _load_groups(model: Model, file: h5py.Group, names: Sequence[str]) -> None:
-    custom = {n.name for n in _flattened(model) if _takes_all(n)} & set(names)
     major = 1 if (hdf5.text(file, "keras_version") or "1").startswith("1") else 2
-    layers = [n for n in _flattened(model) if any(True for _ in slots(n)) or n.name in custom]
     groups: dict[str, tuple[h5py.Group, list[str]]] = {}
     for name in names:
         found = hdf5.group(file, name)
@@ -121,6 +123,7 @@ def _load_groups(model: Model, file: h5py.Group, names: Sequence[str]) -> None:
         weights = hdf5.texts(found, "weight_names") or []
         if weights:
             groups[name] = (found, weights)
+    layers = [n for n in _flattened(model) if _has_weights(n, groups)]
     by_name = all(n.name in groups for n in layers)
     if not by_name and len(groups) != len(layers):
         missing = ", ".join(shown(n.name) for n in layers if n.name not in groups)

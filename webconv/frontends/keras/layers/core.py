@@ -12,6 +12,7 @@ from webconv.frontends.keras.layers.einsum import einsum
 from webconv.frontends.keras.schema import Positive
 from webconv.frontends.keras.tree import Layer, Rule, Tensor
 from webconv.ir import dtypes, ops
+from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
 
 
@@ -66,7 +67,11 @@ def reversible_embedding(
     else:
         w = layer.weight("reverse_embeddings", output_dim, input_dim)
     y = ops.MatMul()(x, w)
-    return y if logit_soft_cap is None else ops.ScaledTanh(logit_soft_cap, 1 / logit_soft_cap)(y)
+    if logit_soft_cap is None:
+        return y
+    if logit_soft_cap <= 0:
+        raise ShapeError(f"logit_soft_cap must be positive, but it is {logit_soft_cap}")
+    return ops.ScaledTanh(logit_soft_cap, 1 / logit_soft_cap)(y)
 
 
 def einsum_dense(

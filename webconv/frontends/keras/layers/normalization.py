@@ -63,7 +63,8 @@ def batch_normalization(
         layer.array(name, *_sizes(x, axes))
         return array.astype(np.float64)
 
-    factor = 1 / np.sqrt(wide("moving_variance") + epsilon)
+    with np.errstate(all="ignore"):
+        factor = 1 / np.sqrt(wide("moving_variance") + epsilon)
     factor = factor * wide("gamma") if scale else factor
     shift = -wide("moving_mean") * factor
     shift = shift + wide("beta") if center else shift
@@ -159,7 +160,8 @@ def normalization(
         _statistic(layer, given, name, x, kept)
         for given, name in ((mean, "mean"), (variance, "variance"))
     )
-    deviation = np.maximum(np.sqrt(spread), 1e-7)
+    with np.errstate(all="ignore"):
+        deviation = np.maximum(np.sqrt(spread), 1e-7)
     if invert:
         factor, shift = deviation, centre
     else:

@@ -22,7 +22,6 @@ from webconv.ir.dims import Dim
 from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
 
-
 MOST_WINDOWS = 1 << 16
 
 

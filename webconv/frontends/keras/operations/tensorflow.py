@@ -132,6 +132,12 @@ def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -
                 continue
             raise UnsupportedError(f"{function}: argument {key} {shown(value)} is not supported")
         keywords[target] = _keyword(key, value, known[target][1])
+    if name == "Matmul":
+        flags = (given.pop("transpose_a", False), given.pop("transpose_b", False))
+        values = [
+            common.swap_axes(elementwise.tensor(v), -1, -2) if flag else v
+            for v, flag in zip(values, flags, strict=False)
+        ]
     if name == "Take":
         keywords.setdefault("axis", 0)
     if name == "Split" and isinstance(keywords.get("indices_or_sections"), tuple):
