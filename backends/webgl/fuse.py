@@ -23,6 +23,8 @@ def fused(steps: Sequence[Step], kept: Collection[Buffer]) -> tuple[Step, ...]:
     """The steps outside of loops, short reductions with one reader melted; `kept` are outputs."""
     out = list(steps)
     for kernel in [s for s in steps if isinstance(s, Kernel)]:
+        if not any(s is kernel for s in out):
+            continue  # something has melted into it
         reader = _only_reader(kernel, out, kept)
         if reader is None:
             continue
@@ -34,7 +36,7 @@ def fused(steps: Sequence[Step], kept: Collection[Buffer]) -> tuple[Step, ...]:
 
 def _only_reader(kernel: Kernel, steps: Sequence[Step], kept: Collection[Buffer]) -> Kernel | None:
     """The kernel that `kernel` may melt into."""
-    if len(kernel.stores) != 1 or not _is_short(kernel.stores[0]) or kernel not in steps:
+    if len(kernel.stores) != 1 or not _is_short(kernel.stores[0]):
         return None
     (store,) = kernel.stores
     buffer = store.buffer

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
-from webconv.backends.expr import Expr, Fold, Load, walk
+from webconv.backends.expr import Expr, Fold, Load
 from webconv.backends.kernel import Axis, Buffer, Kernel, Loop, Step, Store, kernels
 from webconv.backends.legalise import map_exprs, map_kernels
 from webconv.backends.linearise import unrolled
@@ -31,7 +32,7 @@ class Split:
 
     def load(self, e: Expr) -> Expr | None:
         """A load of `buffer` as one of `rows`."""
-        if not isinstance(e, Load) or e.buffer is not self.buffer:
+        if not _reads(e, self.buffer):
             return None
         row = e.index[self.position]
         index = _with(e.index, self.position, dims.floordiv(row, ROWS))
@@ -105,9 +106,12 @@ def _loads(
         if isinstance(step, Loop):
             yield from _loads(step.body, buffer, inside | {step.index.name})
             continue
-        for e in walk(*step.exprs):
-            if isinstance(e, Load) and e.buffer is buffer:
-                yield e, inside
+        if buffer in step.reads:
+            yield from ((e, inside) for e in step.exprs if _reads(e, buffer))
+
+
+def _reads(e: Expr, buffer: Buffer) -> TypeGuard[Load]:
+    return isinstance(e, Load) and e.buffer is buffer
 
 
 def _is_row(e: Load, position: int, buffer: Buffer, loops: frozenset[str]) -> bool:

@@ -122,9 +122,9 @@ class Builder:
             array = np.full(shape, self.choice(SPECIAL)).astype(x.type.dtype.numpy)
         else:
             array = self.grid(*shape, dtype=x.type.dtype)
-        array = array[None] if self.chance(5) else array
-        c = constant(array)
-        return ops.Expand(x.shape)(c) if self.chance(15) else c
+        if self.chance(15):
+            return ops.Expand(x.shape)(constant(array))
+        return constant(array[None] if self.chance(5) else array)
 
     def sized(self, rank: int) -> Value:
         """Of a rank, with a static last axis that is not empty."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from webconv.frontends import common
 from webconv.frontends.keras.errors import shown
 from webconv.frontends.keras.operations import elementwise, neural, reductions, shapes
 from webconv.frontends.keras.schema import convert, parameters
@@ -122,28 +123,44 @@ def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -
     name, tensor_names, others = found
     given = dict(zip(tensor_names, tensors, strict=False)) | arguments
     values = [given.pop(n) for n in tensor_names if n in given]
-    keywords: dict[str, Any] = {}
+    if name in SPECIAL:
+        values, given = SPECIAL[name](values, given)
     rule = OPERATIONS[name]
     known = parameters(rule.function)
+    keywords: dict[str, Any] = {}
     for key, value in given.items():
         target = others.get(key)
-        if target is None:
-            if key in IGNORED or value is None or value is False:
-                continue
+        if target is not None:
+            keywords[target] = _keyword(key, value, known[target][1])
+        elif key not in IGNORED and value is not None and value is not False:
             raise UnsupportedError(f"{function}: argument {key} {shown(value)} is not supported")
-        keywords[target] = _keyword(key, value, known[target][1])
-    if name == "Matmul":
-        flags = (given.pop("transpose_a", False), given.pop("transpose_b", False))
-        values = [
-            common.swap_axes(elementwise.tensor(v), -1, -2) if flag else v
-            for v, flag in zip(values, flags, strict=False)
-        ]
-    if name == "Take":
-        keywords.setdefault("axis", 0)
-    if name == "Split" and isinstance(keywords.get("indices_or_sections"), tuple):
-        sizes = keywords["indices_or_sections"]
-        keywords["indices_or_sections"] = tuple(sum(sizes[:k]) for k in range(1, len(sizes)))
     return rule.function(layer, *values, **keywords)
+
+
+Given = tuple[list[Any], dict[str, Any]]
+
+
+def _matmul(values: list[Any], given: dict[str, Any]) -> Given:
+    """`transpose_a` and `transpose_b` applied."""
+    flags = [given.pop(k, False) is True for k in ("transpose_a", "transpose_b")]
+    pairs = zip(values, flags, strict=False)
+    swap = [common.swap_axes(elementwise.tensor(v), -1, -2) if t else v for v, t in pairs]
+    return swap, given
+
+
+def _split(values: list[Any], given: dict[str, Any]) -> Given:
+    """Sizes of pieces as the indices where they end."""
+    sizes = given.get("num_or_size_splits")
+    if isinstance(sizes, list) and all(isinstance(n, int) for n in sizes):
+        given = given | {"num_or_size_splits": [sum(sizes[:k]) for k in range(1, len(sizes))]}
+    return values, given
+
+
+SPECIAL: Mapping[str, Callable[[list[Any], dict[str, Any]], Given]] = {
+    "Matmul": _matmul,
+    "Split": _split,
+    "Take": lambda values, given: (values, {"axis": 0, **given}),
+}
 
 
 def _keyword(key: str, value: Any, annotation: Any) -> Any:
@@ -169,7 +186,6 @@ def _part(part: Any) -> Any:
     return part
 
 
-Function = Callable[..., Any]
 RULES: Mapping[str, Rule] = {
     "TFOpLambda": Rule(tf_op_lambda),
     "SlicingOpLambda": Rule(slicing_op_lambda),
