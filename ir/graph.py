@@ -13,7 +13,7 @@ from webconv.ir import dims
 from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import GraphError, ShapeError
-from webconv.ir.op import Array, Guard, Op, TensorType
+from webconv.ir.op import Array, Guard, Op, TensorType, bind
 
 
 class Value:
@@ -174,6 +174,16 @@ class Graph:
             for d in v.shape:
                 found |= dict.fromkeys(sorted(dims.symbols(d)))
         return tuple(found)
+
+    def bound(self, values: Mapping[str, Dim]) -> Graph:
+        """The graph with symbols replaced."""
+        groups = (self.inputs, self.outputs, self.reads, self.writes)
+        new: dict[Value, Value] = {}
+        for node in toposort(v for group in groups for v in group.values()):
+            inputs = [None if v is None else new[v] for v in node.inputs]
+            made = Node(bind(node.op, values), inputs, node.name)
+            new |= dict(zip(node.outputs, made.outputs, strict=True))
+        return Graph(*({name: new[v] for name, v in group.items()} for group in groups))
 
     @property
     def values(self) -> Iterator[Value]:

@@ -16,7 +16,7 @@ from webconv.ir.dtypes import DType
 from webconv.ir.errors import ShapeError
 
 if TYPE_CHECKING:
-    from webconv.ir.graph import Value
+    from webconv.ir.graph import Graph, Value
 
 Array = NDArray[Any]
 
@@ -84,6 +84,17 @@ def _dims_in(value: object) -> Iterator[Dim]:
     elif isinstance(value, tuple):
         for v in value:
             yield from _dims_in(v)
+    elif isinstance(value, TensorType):
+        yield from _dims_in(value.shape)
+    elif isinstance(value, _graph()):
+        for node in value.nodes:
+            yield from node.op.dims
+
+
+def _graph() -> type[Graph]:
+    from webconv.ir.graph import Graph
+
+    return Graph
 
 
 AnyOp = TypeVar("AnyOp", bound=Op)
@@ -105,7 +116,9 @@ def _bind(value: Any, values: Mapping[str, Dim]) -> Any:
         return dims.bind(value, values)
     if type(value) is tuple:
         return tuple(_bind(v, values) for v in value)
-    return value
+    if isinstance(value, TensorType):
+        return TensorType(value.dtype, _bind(value.shape, values))
+    return value.bound(values) if isinstance(value, _graph()) else value
 
 
 def require(condition: bool, rule: str) -> None:

@@ -48,7 +48,7 @@ def _split(kernel: Kernel) -> Iterator[Kernel]:
     for k, store in enumerate(stores):
         for fold in _outermost(store.value):
             inner = {e.symbol.name for e in walk(store.value) if isinstance(e, Fold)}
-            if fold.free & inner - own or _length(fold) < LONG or fold.type not in TYPES:
+            if fold.free & inner - own or length(fold) < LONG or fold.type not in TYPES:
                 continue
             term = _term(fold)
             if fold.associative is None or term is None:
@@ -67,9 +67,9 @@ def _outermost(e: Expr) -> list[Fold]:
     return list(dict.fromkeys(found))
 
 
-def _length(fold: Fold) -> int:
+def length(fold: Fold) -> int:
     """The number of innermost iterations, as far as extents are known or hinted."""
-    inner = [_length(f) for f in _outermost(fold.next)]
+    inner = [length(f) for f in _outermost(fold.next)]
     ends = (hinted(_at_end(fold.extent, first)) for first in (True, False))
     return max(1, *ends) * max(inner, default=1)
 

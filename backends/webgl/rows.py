@@ -1,8 +1,8 @@
-"""Products that are read row by row are computed four rows at a time, a target each.
+"""Products are computed four rows at a time, a target each, with the same fetches of weights.
 
-What a recurrence adds in step s is row s of one large product, of which it reads no other. Rows
-s mod 4 = 0, 1, 2, 3 then are textures of their own: one draw computes four rows with the same
-fetches of weights, and a step reads the texture of its row.
+Rows r with r mod 4 = 0, 1, 2, 3 become textures of their own. What a recurrence adds in step s is
+row s of one large product: a step then reads the texture of its row. Other products are put
+together again by a draw of one fetch per texel, where that is little beside the product.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ from webconv.backends.expr import Expr, Fold, Load
 from webconv.backends.kernel import Axis, Buffer, Kernel, Loop, Step, Store, kernels
 from webconv.backends.legalise import map_exprs, map_kernels
 from webconv.backends.linearise import unrolled
+from webconv.backends.plan import hinted
+from webconv.backends.webgl.folds import length
 from webconv.ir import dims
 from webconv.ir.dims import Dim, Symbol
 
 ROWS = 4
+# A product of so many rows and terms is worth another draw.
+MANY_ROWS = 16
+MANY_TERMS = 32
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,21 @@ class Split:
         axes = tuple(group if a is self.axis else a for a in kernel.axes)
         return replace(kernel, axes=axes, stores=tuple(self._store(s, r, group) for r, s in stores))
 
+    def assembly(self, kernel: Kernel) -> Kernel:
+        """The kernel that makes `buffer` of `rows`."""
+        name = f"{kernel.name}.rows"
+        axes = [Axis(Symbol(f"{name}.{k}", n), n) for k, n in enumerate(self.buffer.shape)]
+        index = tuple(0 if a.extent == 1 else a.index for a in axes)
+        load = Load(self.buffer, self.buffer.shape, index, None, None, self._type(kernel))
+        value = self.load(load)
+        assert value is not None
+        store = Store(self.buffer, self.buffer.shape, index, value)
+        live = tuple(a for a in axes if a.extent != 1)
+        return Kernel(name, live, (store,), kernel.computes)
+
+    def _type(self, kernel: Kernel) -> str:
+        return kernel.stores[0].value.type
+
     def _row(self, group: Axis, k: int) -> Dim:
         """Row `k` of a group; beyond the last row it is the last one again."""
         row = group.index * ROWS + k
@@ -63,39 +83,64 @@ def _with(index: tuple[Dim, ...], position: int, value: Dim) -> tuple[Dim, ...]:
 
 
 def split_rows(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """The steps with every such product split."""
+    """The steps with such products split."""
+    return _assembled(_read_by_row(steps))
+
+
+def _read_by_row(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Products of which each step of a loop reads one row."""
     for kernel in list(kernels(steps)):
-        split = _split(kernel, steps)
-        if split is not None:
-            found = split
+        split = _split(kernel)
+        if split is None:
+            continue
+        loads = list(_loads(steps, split.buffer, frozenset()))
+        if not loads or not all(_is_row(e, split, loops) for e, loops in loads):
+            continue
 
-            def change(k: Kernel, kernel: Kernel = kernel, split: Split = found) -> Kernel:
-                if k is kernel:
-                    return split.kernel(k)
-                return map_exprs(k, split.load) if split.buffer in k.reads else k
+        def change(k: Kernel, kernel: Kernel = kernel, split: Split = split) -> Kernel:
+            if k is kernel:
+                return split.kernel(k)
+            return map_exprs(k, split.load) if split.buffer in k.reads else k
 
-            steps = map_kernels(steps, change)
+        steps = map_kernels(steps, change)
     return steps
 
 
-def _split(kernel: Kernel, steps: Sequence[Step]) -> Split | None:
+def _assembled(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Other large products, outside of loops."""
+    out: list[Step] = []
+    for step in steps:
+        split = _split(step) if isinstance(step, Kernel) and _is_large(step) else None
+        if split is None or not isinstance(step, Kernel):
+            out.append(step)
+        elif hinted(split.axis.extent) >= MANY_ROWS:
+            out += [split.kernel(step), split.assembly(step)]
+        else:
+            out.append(step)
+    return tuple(out)
+
+
+def _is_large(kernel: Kernel) -> bool:
+    folds = [e for e in kernel.exprs if isinstance(e, Fold)]
+    return max(map(length, folds), default=0) >= MANY_TERMS
+
+
+def _split(kernel: Kernel) -> Split | None:
+    """How the rows of a product would be split."""
     if len(kernel.stores) != 1 or not any(isinstance(e, Fold) for e in kernel.exprs):
         return None
     (store,) = kernel.stores
     buffer = store.buffer
     tiled = {name for name, factor in kernel.tiles if factor == ROWS}
     axis = next((a for a in kernel.axes if a.symbol.name in tiled), None)
-    if axis is None or buffer.ring != 1 or buffer.kind != "temp" or store.shape != buffer.shape:
+    own = buffer.kind in ("temp", "output") and buffer.ring == 1 and store.shape == buffer.shape
+    if axis is None or not own:
         return None
     position = next((k for k, i in enumerate(store.index) if i == axis.index), None)
-    loads = list(_loads(steps, buffer, frozenset()))
-    if position is None or not loads:
-        return None
-    if not all(_is_row(e, position, buffer, static) for e, static in loads):
+    if position is None:
         return None
     shape = _with(buffer.shape, position, dims.ceildiv(buffer.shape[position], ROWS))
-    rows = Buffer(buffer.name, buffer.dtype, shape, ring=ROWS)
-    return Split(buffer, rows, position, axis)
+    return Split(buffer, Buffer(buffer.name, buffer.dtype, shape, ring=ROWS), position, axis)
 
 
 def _loads(
@@ -105,8 +150,7 @@ def _loads(
     for step in steps:
         if isinstance(step, Loop):
             yield from _loads(step.body, buffer, inside | {step.index.name})
-            continue
-        if buffer in step.reads:
+        elif buffer in step.reads:
             yield from ((e, inside) for e in step.exprs if _reads(e, buffer))
 
 
@@ -114,7 +158,7 @@ def _reads(e: Expr, buffer: Buffer) -> TypeGuard[Load]:
     return isinstance(e, Load) and e.buffer is buffer
 
 
-def _is_row(e: Load, position: int, buffer: Buffer, loops: frozenset[str]) -> bool:
+def _is_row(e: Load, split: Split, loops: frozenset[str]) -> bool:
     """True if the load's row is the same for all fragments, and changes from step to step."""
-    names = dims.symbols(e.index[position])
-    return e.shape == buffer.shape and bool(names) and names <= loops
+    names = dims.symbols(e.index[split.position])
+    return e.shape == split.buffer.shape and bool(names) and names <= loops

@@ -207,10 +207,12 @@ def _texel(
     if ring is None:
         place = place if origin is None else f"{origin.at(SUM)} + {place}"
         return f"{fetch}({samplers[0]}, {place}){tail}"
-    assert origin is not None
-    place = f"block({ring.at(UNARY)} >> 1, {origin.code}) + {place}"
-    first, second = (f"{fetch}({s}, {place}){tail}" for s in samplers)
-    return f"(({ring.at(UNARY)} & 1) == 0 ? {first} : {second})"
+    if origin is not None:
+        place = f"block({ring.at(UNARY)} >> 1, {origin.code}) + {place}"
+    copy = f"({ring.at(UNARY)} & {len(samplers) - 1})"
+    *others, last = (f"{fetch}({s}, {place}){tail}" for s in samplers)
+    chosen = "".join(f"{copy} == {k} ? {f} : " for k, f in enumerate(others))
+    return f"({chosen}{last})"
 
 
 def _typed(text: Text, type: str) -> Text:

@@ -44,9 +44,9 @@ class Sampler:
 class Fetch(Access):
     """How texels are reached.
 
-    `kind` is texel (`address` counts texels), uniform (one element) or each (four elements). In a
-    texture of blocks, `origin` is where the block begins; if the block differs from fragment to
-    fragment, `ring` is its number, `samplers` are both copies and `origin` is a block's size.
+    `kind` is texel (`address` counts texels, or is the place of one), uniform (one element) or each
+    (four elements). In a texture of blocks, `origin` is where the block begins. If the copy differs
+    from fragment to fragment, `ring` picks it among `samplers`, and `origin` is a block's size.
     """
 
     samplers: tuple[Sampler, ...] = ()
@@ -142,13 +142,12 @@ class Texels(Emitter):
         if e.ring is None or e.buffer.ring == 1:
             return self._samplers(Sampler(e.buffer)), None, None
         block = dims.ceildiv(e.buffer.size, LANES)
+        has_blocks = e.buffer in self.history
         if self._is_inner(e.ring):
-            copies = self._samplers(Sampler(e.buffer, 0), Sampler(e.buffer, 1))
-            return copies, self.dim(e.ring), self.dim(block)
+            copies = self._samplers(*(Sampler(e.buffer, k) for k in range(e.buffer.ring)))
+            return copies, self.dim(e.ring), self.dim(block) if has_blocks else None
         samplers = self._samplers(Sampler(e.buffer, copy_of(e.ring, e.buffer.ring)))
-        if e.buffer not in self.history:
-            return samplers, None, None
-        return samplers, None, self.origin(e.ring, block)
+        return samplers, None, self.origin(e.ring, block) if has_blocks else None
 
     def origin(self, ring: Dim, block: Dim) -> Operand:
         """Where the block of `ring` begins in a texture whose blocks have `block` texels."""

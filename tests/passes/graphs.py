@@ -488,9 +488,9 @@ def scan(b: Builder) -> Value:
     inner.rough = set(inner.pool)
     y = inner.pool[0]
     for _ in range(b.integer(1, 4)):
-        y = b.choice((ops.Add(), ops.Mul(), ops.Max()))(y, inner.operand(y))
-        inner.add(b.choice((ops.Neg(), ops.Tanh(), ops.Identity()))(y))
-        y = inner.pool[-1] if inner.pool[-1].type == step else y
+        grown = b.choice((ops.Add(), ops.Mul(), ops.Max()))(y, inner.operand(y))
+        y = grown if grown.type == step else y
+        y = inner.add(b.choice((ops.Neg(), ops.Tanh(), ops.Identity()))(y))
     y = ops.Tanh()(ops.Add()(y, inner.inputs["step"]))
     body = Graph(inner.inputs, {"carry": y, "y": y})
     first = ops.Expand(step.shape)(b.weight())

@@ -18,7 +18,7 @@ from webconv.frontends.keras.reader import SavedModel
 from webconv.frontends.keras.trace import Tracer
 from webconv.frontends.keras.tree import Layer, Model, Ref, Tensor, flatten, map_leaves
 from webconv.ir.dims import Dim
-from webconv.ir.errors import ModelFormatError
+from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.graph import Graph, Program, Value
 
 RULES = {**OLDER, **LAYERS, **OPERATIONS}
@@ -36,7 +36,7 @@ def convert(
     parser = Parser(saved.dialect, RULES, load_plugins(plugins), problems)
     model = parser.node(saved.config)
     if isinstance(model, Layer):
-        raise ModelFormatError(f"a model is needed, but the file describes {model.label}")
+        raise _no_model(model)
     problems.raise_all()
     weights.load(model, saved.weights)
     specs = input_specs(model)
@@ -47,6 +47,15 @@ def convert(
         if not more:
             return program
         merged = {k: more.get(v, v) for k, v in merged.items()} | more
+
+
+def _no_model(layer: Layer) -> WebconvError:
+    if layer.class_name in RULES:
+        return ModelFormatError(f"a model is needed, but the file describes {layer.label}")
+    return UnsupportedError(
+        f"{layer.label}: a model of a class of its own is Python code, which the file does not hold;"
+        " rebuild it as a functional model, or export it to ONNX"
+    )
 
 
 def _trace(

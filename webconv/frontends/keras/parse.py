@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from webconv.frontends.keras import dialects
+from webconv.frontends.keras.calls import json_list, json_object, parse_call, references
 from webconv.frontends.keras.dialects import structure
 from webconv.frontends.keras.errors import Problems, label, shown
 from webconv.frontends.keras.layers.activations import Activation
@@ -55,7 +54,7 @@ class Parser:
 
     def node(self, json: object) -> Layer | Model:
         """The layer or model that `json` describes; the same object for a repeated shared id."""
-        entry = _object(json, "a layer")
+        entry = json_object(json, "a layer")
         shared = entry.get("shared_object_id")
         if isinstance(shared, int) and shared in self.shared:
             return self.shared[shared]
@@ -75,15 +74,15 @@ class Parser:
         """A Sequential or functional model."""
         if not _looks_like_model(config):
             return self._sequential(config)
-        return self._functional(class_name, _object(config, "the config of a model"))
+        return self._functional(class_name, json_object(config, "the config of a model"))
 
     def _sequential(self, config: object) -> Model:
         body: dict[str, Any] = {"layers": config} if isinstance(config, list) else {}
-        body = body or _object(config, "the config of a Sequential")
+        body = body or json_object(config, "the config of a Sequential")
         name = body.get("name")
         model = Model(name if isinstance(name, str) else "sequential", {}, {}, None, None, True)
         model.class_name, model.trainable = "Sequential", body.get("trainable") is not False
-        entries = _list(body.get("layers"), f"{model.label}: layers")
+        entries = json_list(body.get("layers"), f"{model.label}: layers")
         if not entries:
             raise ModelFormatError(f"{model.label}: there are no layers")
         if structure.is_merge_of_branches(entries[0]):
@@ -147,13 +146,15 @@ class Parser:
         name = config.get("name")
         model = Model(name if isinstance(name, str) else "model", {}, {}, None, None)
         model.class_name, model.trainable = class_name, config.get("trainable") is not False
-        for entry in _list(config.get("layers"), f"{model.label}: layers"):
-            entry = _object(entry, f"{model.label}: a layer")
+        for entry in json_list(config.get("layers"), f"{model.label}: layers"):
+            entry = json_object(entry, f"{model.label}: a layer")
             key = self._add(model, entry, entry.get("name"))
-            calls = _list(entry.get("inbound_nodes", []), f"{model.label}: inbound_nodes of {key}")
+            calls = json_list(
+                entry.get("inbound_nodes", []), f"{model.label}: inbound_nodes of {key}"
+            )
             model.calls[key] = [parse_call(c) for c in calls] or [Call([], {})]
-        model.inputs = _references(config.get("input_layers"), f"{model.label}: input_layers")
-        model.outputs = _references(config.get("output_layers"), f"{model.label}: output_layers")
+        model.inputs = references(config.get("input_layers"), f"{model.label}: input_layers")
+        model.outputs = references(config.get("output_layers"), f"{model.label}: output_layers")
         _renumber(model, self.dialect)
         return model
 
@@ -268,111 +269,6 @@ def _advice(rule: str, class_name: str, name: str) -> str:
 
 def _looks_like_model(config: object) -> bool:
     return isinstance(config, dict) and {"layers", "input_layers", "output_layers"} <= config.keys()
-
-
-def _object(value: object, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ModelFormatError(f"{what} must be a JSON object, but it is {shown(value)}")
-    return value
-
-
-def _list(value: object, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise ModelFormatError(f"{what} must be a list, but it is {shown(value)}")
-    return value
-
-
-def _is_reference(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) in (3, 4)
-        and isinstance(value[0], str)
-        and all(isinstance(v, int) and not isinstance(v, bool) for v in value[1:3])
-        and (len(value) == 3 or isinstance(value[3], dict))
-    )
-
-
-def _references(value: object, where: str) -> Any:
-    """A structure of Refs from `["layer", 0, 0]` or lists and dicts of such."""
-    if _is_reference(value):
-        assert isinstance(value, list)
-        return Ref(*value[:3])
-    if isinstance(value, dict):
-        return {k: _references(v, where) for k, v in value.items()}
-    if isinstance(value, list) and value:
-        return [_references(v, where) for v in value]
-    raise ModelFormatError(f"{where} must hold [layer, call, output], but it is {shown(value)}")
-
-
-def parse_call(json: object) -> Call:
-    """One inbound node: of Keras 3 (`args` and `kwargs`), or of Keras 1 and 2 (a list)."""
-    if isinstance(json, dict) and "args" in json:
-        args = _list(json["args"], "args of an inbound node")
-        kwargs = _object(json.get("kwargs", {}), "kwargs of an inbound node")
-        return Call([_decode(a) for a in args], {k: _decode(v) for k, v in kwargs.items()})
-    kwargs = {}
-    first = _old_argument(json, kwargs)
-    if isinstance(first, list) and len(first) == 1:
-        first = first[0]
-    return Call([first], kwargs)
-
-
-_SPECIAL = ("__tensor__", "__numpy__")
-
-
-def _decode(value: Any) -> Any:
-    """Arguments as Keras 3 writes them."""
-    if isinstance(value, list):
-        return [_decode(v) for v in value]
-    if not isinstance(value, dict):
-        return value
-    kind, config = value.get("class_name"), value.get("config")
-    if kind == "__keras_tensor__" and isinstance(config, dict):
-        return _references(config.get("keras_history"), "keras_history")
-    if kind in _SPECIAL and isinstance(config, dict):
-        return _constant(config)
-    if kind == "__slice__" and isinstance(config, dict):
-        parts = [_decode(config.get(k)) for k in ("start", "stop", "step")]
-        return slice(*parts)
-    if kind == "__ellipsis__":
-        return ...
-    return {k: _decode(v) for k, v in value.items()}
-
-
-def _constant(config: dict[str, Any]) -> np.ndarray[Any, Any]:
-    try:
-        array = np.asarray(config.get("value"), str(config.get("dtype", "float32")))
-    except (TypeError, ValueError, OverflowError):
-        raise ModelFormatError(f"not a constant tensor: {shown(config)}") from None
-    dtypes.from_numpy(array.dtype)
-    return array
-
-
-def _old_argument(json: Any, kwargs: dict[str, Any]) -> Any:
-    """Arguments as Keras 1 and 2 write them; the last dict of each tensor is keyword arguments."""
-    if isinstance(json, list) and json[:2] == ["_CONSTANT_VALUE", -1]:
-        if len(json) > 3 and isinstance(json[3], dict):
-            kwargs |= {k: _old_keyword(v) for k, v in json[3].items()}
-        return json[2] if len(json) > 2 else None
-    if _is_reference(json):
-        if len(json) == 4:
-            kwargs |= {k: _old_keyword(v) for k, v in json[3].items()}
-        return Ref(*json[:3])
-    if isinstance(json, list):
-        return [_old_argument(v, kwargs) for v in json]
-    if isinstance(json, dict):
-        return {k: _old_argument(v, kwargs) for k, v in json.items()}
-    raise ModelFormatError(f"not an inbound node: {shown(json)}")
-
-
-def _old_keyword(value: Any) -> Any:
-    if _is_reference(value):
-        return Ref(*value[:3])
-    if isinstance(value, list):
-        return [_old_keyword(v) for v in value]
-    if isinstance(value, dict):
-        return {k: _old_keyword(v) for k, v in value.items()}
-    return value
 
 
 def _renumber(model: Model, dialect: Dialect) -> None:

@@ -73,7 +73,7 @@ def read(path: Path, weights: Path | None) -> Iterator[SavedModel]:
     with contextlib.ExitStack() as stack:
         if head.startswith(archive.SIGNATURE):
             saved = _read_keras(path, stack)
-        elif head.startswith(hdf5.SIGNATURE):
+        elif hdf5.SIGNATURE in head:
             saved = _read_h5(stack.enter_context(hdf5.open_file(path, path.name)))
         elif head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
             saved = _read_json(path)
@@ -87,7 +87,7 @@ def read(path: Path, weights: Path | None) -> Iterator[SavedModel]:
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(64)
+            return file.read(4096)
     except OSError as e:
         raise ModelFormatError(f"the file cannot be read, {e.strerror or e}") from None
 
@@ -151,7 +151,7 @@ def _read_json(path: Path) -> SavedModel:
 
 
 def _with_weights(saved: SavedModel, path: Path, stack: contextlib.ExitStack) -> SavedModel:
-    if not _head(path).startswith(hdf5.SIGNATURE):
+    if hdf5.SIGNATURE not in _head(path):
         raise ModelFormatError(f"{path.name}: the weights file must be HDF5")
     file = stack.enter_context(hdf5.open_file(path, path.name))
     weights = hdf5.group(file, "model_weights") or file

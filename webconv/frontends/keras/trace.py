@@ -109,7 +109,9 @@ def _masked(outputs: Any, mask: Value | None, name: str) -> Any:
     leaves = flatten(outputs)
     first = leaves[0] if leaves else None
     for leaf in leaves:
-        name_nodes(leaf.value if isinstance(leaf, Tensor) else leaf, name)
+        for value in leaf if isinstance(leaf, Tensor) else (leaf,):
+            if value is not None:
+                name_nodes(value, name)
 
     def tensor(leaf: Any) -> Tensor:
         return leaf if isinstance(leaf, Tensor) else Tensor(leaf, mask if leaf is first else None)

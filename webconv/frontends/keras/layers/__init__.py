@@ -12,6 +12,7 @@ from webconv.frontends.keras.layers import (
     activations,
     attention,
     audio,
+    bidirectional,
     cells,
     conv_lstm,
     convolution,
@@ -28,7 +29,18 @@ from webconv.frontends.keras.layers import (
 from webconv.frontends.keras.tree import Rule
 
 FAMILIES = (
-    *(activations, attention, audio, cells, conv_lstm, convolution, core, images, merging),
+    *(
+        activations,
+        attention,
+        audio,
+        bidirectional,
+        cells,
+        conv_lstm,
+        convolution,
+        core,
+        images,
+        merging,
+    ),
     *(normalization, pooling, preprocessing, recurrent, reshaping, wrappers),
 )
 RULES: Mapping[str, Rule] = {k: v for family in FAMILIES for k, v in family.RULES.items()}

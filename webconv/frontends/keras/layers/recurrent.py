@@ -133,20 +133,84 @@ def _masked_outputs(
     )
 
 
-def cells_of(layer: Layer) -> list[tuple[Layer, Cell]]:
-    """The cells that a recurrent layer runs, the one nearest to the input first."""
-    cell = layer.children["cell"]
-    parts = list(cell.children.values()) if cell.class_name == "StackedRNNCells" else [cell]
+@dataclass(frozen=True)
+class Stack:
+    """The cells of a recurrent layer, the one nearest to the input first, and their states.
+
+    `states` has per cell what the call gave or the last run left, or None for zeros.
+    """
+
+    layer: Layer
+    cells: Sequence[tuple[Layer, Cell]]
+    states: Sequence[Sequence[Value] | None]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Each cell as a run of its own."""
+        reverse = self.layer.config.get("go_backwards", False)
+        pairs = zip(self.cells, self.states, strict=True)
+        return [Run(part, cell, reverse, states) for (part, cell), states in pairs]
+
+    def over(self, x: Value, masking: Masking) -> Result:
+        """The result of the last cell over x [T, B, ...], with the states of all."""
+        finals: list[Value] = []
+        result = None
+        for one in self.runs:
+            result = run([one], x, masking)
+            x = common.squeeze(result.y, 2)
+            finals += result.states[0]
+        assert result is not None
+        return Result(result.y, result.last, [finals])
+
+    def keep(self, finals: Sequence[Value]) -> None:
+        """Leave the states for the next run, if the layer is stateful."""
+        if self.layer.config.get("stateful", False):
+            for name, value in zip(_state_names(self.layer, self.cells), finals, strict=True):
+                self.layer.tracer.write_state(name, value)
+
+
+def stack_of(layer: Layer, x: Value, given: Sequence[Value] | None) -> Stack:
+    """The cells of a recurrent layer with their initial states."""
+    inner = layer.children["cell"]
+    parts = list(inner.children.values()) if inner.class_name == "StackedRNNCells" else [inner]
     if not parts:
         raise ShapeError("at least one cell is needed")
-    found = []
+    cells = []
     for part in parts:
         part.tracer = layer.tracer
         made = part.rule.function(part, **part.config)
         if not isinstance(made, Cell):
             raise ShapeError(f"{part.label} is no recurrent cell")
-        found.append((part, made))
-    return found
+        cells.append((part, made))
+    return Stack(layer, cells, _initial_states(layer, cells, x, given))
+
+
+def _state_names(layer: Layer, cells: Sequence[tuple[Layer, Cell]]) -> list[str]:
+    several = len(cells) > 1
+    return [
+        f"{layer.name}/{k}/{name}" if several else f"{layer.name}/{name}"
+        for k, (_, cell) in enumerate(cells)
+        for name in cell.names
+    ]
+
+
+def _initial_states(
+    layer: Layer, cells: Sequence[tuple[Layer, Cell]], x: Value, given: Sequence[Value] | None
+) -> list[list[Value] | None]:
+    counts = [len(cell.names) for _, cell in cells]
+    if given:
+        if len(given) != sum(counts):
+            raise ShapeError(f"{sum(counts)} initial states are needed, but {len(given)} are given")
+        flat = [common.cast(s, layer.dtype) for s in given]
+    elif layer.config.get("stateful", False):
+        shapes = [shape for _, cell in cells for shape in cell.shapes(x)]
+        types = [TensorType(layer.dtype, (x.shape[1], *shape)) for shape in shapes]
+        names = _state_names(layer, cells)
+        flat = [layer.tracer.read_state(n, t) for n, t in zip(names, types, strict=True)]
+    else:
+        return [None] * len(cells)
+    rest = iter(flat)
+    return [[next(rest) for _ in range(n)] for n in counts]
 
 
 def rnn(
@@ -164,167 +228,33 @@ def rnn(
 ) -> Any:
     """Cells run over time, one above the other."""
     steps = x if time_major else common.swap_axes(x, 0, 1)
-    time_mask = _time_mask(mask, time_major)
-    masking = Masking(time_mask, zero_output_for_mask, layer.dialect.holds_initial)
-    cells = cells_of(layer)
-    states = _initial_states(layer, cells, steps, stateful, initial_state)
-    finals: list[Value] = []
-    result = None
-    for (part, cell), given in zip(cells, states, strict=True):
-        result = run([Run(part, cell, go_backwards, given)], steps, masking)
-        finals += result.states[0]
-        steps = common.squeeze(result.y, 2)
-    assert result is not None
-    if stateful:
-        _write_states(layer, cells, finals)
+    masking = masking_of(layer, mask, zero_output_for_mask, time_major)
+    stack = stack_of(layer, steps, initial_state)
+    result = stack.over(steps, masking)
+    (finals,) = result.states
+    stack.keep(finals)
     output = common.squeeze(result.last, 1)
     if return_sequences:
-        steps = common.flip(steps, 0) if go_backwards else steps
-        output = steps if time_major else common.swap_axes(steps, 0, 1)
+        y = common.squeeze(result.y, 2)
+        y = common.flip(y, 0) if go_backwards else y
+        output = y if time_major else common.swap_axes(y, 0, 1)
     tensor = Tensor(output, mask if return_sequences else None)
     return [tensor, *finals] if return_state else tensor
 
 
-def _time_mask(mask: Value | None, time_major: bool) -> Value | None:
-    if mask is None:
-        return None
-    mask = common.cast(mask, dtypes.bool_)
-    return mask if time_major else common.swap_axes(mask, 0, 1)
-
-
-def _state_names(layer: Layer, cells: Sequence[tuple[Layer, Cell]]) -> list[str]:
-    several = len(cells) > 1
-    return [
-        f"{layer.name}/{k}/{name}" if several else f"{layer.name}/{name}"
-        for k, (_, cell) in enumerate(cells)
-        for name in cell.names
-    ]
-
-
-def _initial_states(
-    layer: Layer,
-    cells: Sequence[tuple[Layer, Cell]],
-    x: Value,
-    stateful: bool,
-    given: list[Value] | None,
-) -> list[list[Value] | None]:
-    """Per cell its initial states: given to the call, kept from the last run, or None for 0."""
-    count = sum(len(cell.names) for _, cell in cells)
-    if given:
-        if len(given) != count:
-            raise ShapeError(f"{count} initial states are needed, but {len(given)} are given")
-        flat = [common.cast(s, layer.dtype) for s in given]
-    elif stateful:
-        shapes = [shape for _, cell in cells for shape in cell.shapes(x)]
-        types = [TensorType(layer.dtype, (x.shape[1], *shape)) for shape in shapes]
-        names = _state_names(layer, cells)
-        flat = [layer.tracer.read_state(n, t) for n, t in zip(names, types, strict=True)]
-    else:
-        return [None] * len(cells)
-    out: list[list[Value] | None] = []
-    for _, cell in cells:
-        out.append(flat[: len(cell.names)])
-        flat = flat[len(cell.names) :]
-    return out
-
-
-def _write_states(
-    layer: Layer, cells: Sequence[tuple[Layer, Cell]], finals: Sequence[Value]
-) -> None:
-    for name, value in zip(_state_names(layer, cells), finals, strict=True):
-        layer.tracer.write_state(name, value)
-
-
-def bidirectional(
-    layer: Layer,
-    x: Value,
-    *,
-    merge_mode: Literal["concat", "sum", "mul", "ave", None] = "concat",
-    mask: Value | None = None,
-    initial_state: list[Value] | None = None,
-) -> Any:
-    """A recurrent layer and its mirror image, their outputs merged."""
-    parts = [layer.children["forward_layer"], layer.children["backward_layer"]]
-    config = parts[0].config
-    time_major = config.get("time_major", False)
-    sequences = config.get("return_sequences", False)
-    for part in parts:
-        part.tracer = layer.tracer
-    steps = x if time_major else common.swap_axes(x, 0, 1)
-    zero = (
-        sequences
-        if layer.dialect.bidirectional_zeros
-        else config.get("zero_output_for_mask", False)
-    )
-    masking = Masking(_time_mask(mask, time_major), zero, layer.dialect.holds_initial)
-    halves = _halves(initial_state)
-    runs = []
-    for part, half in zip(parts, halves, strict=True):
-        cells = cells_of(part)
-        stateful = part.config.get("stateful", False)
-        states = _initial_states(part, cells, steps, stateful, half)
-        runs.append(list(zip(cells, states, strict=True)))
-    merged, finals = _run_both(parts, runs, steps, masking)
-    for part, final in zip(parts, finals, strict=True):
-        if part.config.get("stateful", False):
-            _write_states(part, cells_of(part), final)
-    outputs = _merge(merged, sequences, merge_mode, time_major)
-    tensors = [Tensor(v, mask if sequences else None) for v in outputs]
-    if config.get("return_state", False):
-        return [*tensors, *(s for final in finals for s in final)]
-    return tensors[0] if len(tensors) == 1 else tensors
-
-
-def _halves(given: list[Value] | None) -> list[list[Value] | None]:
-    if not given:
-        return [None, None]
-    half = len(given) // 2
-    return [given[:half], given[half:]]
-
-
-def _run_both(
-    parts: Sequence[Layer], runs: Sequence[Any], x: Value, masking: Masking
-) -> tuple[Result, list[list[Value]]]:
-    """Both directions: one operator if each is a single cell, else a stack for each."""
-    if all(len(r) == 1 for r in runs):
-        made = [
-            Run(cell[0], cell[1], p.config.get("go_backwards", False), states)
-            for p, [(cell, states)] in zip(parts, runs, strict=True)
-        ]
-        result = run(made, x, masking)
-        return result, [list(s) for s in result.states]
-    results, finals = [], []
-    for part, stack in zip(parts, runs, strict=True):
-        steps, final = x, list[Value]()
-        for cell, states in stack:
-            backwards = part.config.get("go_backwards", False)
-            result = run([Run(cell[0], cell[1], backwards, states)], steps, masking)
-            steps, final = common.squeeze(result.y, 2), [*final, *result.states[0]]
-        results.append(result)
-        finals.append(final)
-    y = common.concat([r.y for r in results], 2)
-    return Result(y, common.concat([r.last for r in results], 1), []), finals
-
-
-def _merge(result: Result, sequences: bool, mode: str | None, time_major: bool) -> list[Value]:
-    """y [T, B, D, ...] or last [B, D, ...] with the directions merged."""
-    y, axis = (result.y, 2) if sequences else (result.last, 1)
-    if sequences and not time_major:
-        y = common.swap_axes(y, 0, 1)
-    if mode is None:
-        return [common.at(y, axis, d) for d in range(2)]
-    if mode == "concat":
-        y = common.move_axis(y, axis, -2)
-        return [common.reshape(y, (*y.shape[:-2], y.shape[-2] * y.shape[-1]))]
-    merge = {"sum": ops.ReduceSum, "ave": ops.ReduceMean, "mul": ops.ReduceProd}[mode]
-    return [merge((axis,))(y)]
+def masking_of(layer: Layer, mask: Value | None, zero: bool, time_major: bool) -> Masking:
+    """The mask of a layer's steps, and how its Keras treats them."""
+    if mask is not None:
+        mask = common.cast(mask, dtypes.bool_)
+        mask = mask if time_major else common.swap_axes(mask, 0, 1)
+    return Masking(mask, zero, layer.dialect.holds_initial)
 
 
 def stacked_cells(layer: Layer) -> None:
     """Cells one above the other; `rnn` runs them."""
 
 
-RNN_IGNORES = "unroll input_dim input_length cell num_constants constants dropout recurrent_dropout"
+RNN_IGNORES = "unroll input_dim input_length cell"
 CELL = Rule(rnn, ignores=RNN_IGNORES, children=lambda c: {"cell": c.get("cell")})
 
 
@@ -333,17 +263,10 @@ def _stacked(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {f"cells/{k}": c for k, c in enumerate(cells if isinstance(cells, list) else [])}
 
 
-def _both(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {k: config.get(k) for k in ("forward_layer", "backward_layer")}
-
-
 RULES: Mapping[str, Rule] = {
     "RNN": CELL,
     "LSTM": CELL,
     "GRU": CELL,
     "SimpleRNN": CELL,
     "StackedRNNCells": Rule(stacked_cells, ignores="cells", children=_stacked),
-    "Bidirectional": Rule(
-        bidirectional, ignores="weights layer forward_layer backward_layer", children=_both
-    ),
 }
