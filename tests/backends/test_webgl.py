@@ -19,9 +19,9 @@ from tests.cases import CASES, Case, check, expected
 from webconv.backends import interpret, webgl
 from webconv.backends.compiled import Compiled, gather_weights
 from webconv.backends.dims_js import js_literal
-from webconv.backends.expr import Const, Index
+from webconv.backends.expr import Const
 from webconv.backends.interpret import evaluate_expr
-from webconv.backends.kernel import Axis, Buffer, Entry, Kernel, Loop, Step, Store, kernels
+from webconv.backends.kernel import Axis, Buffer, Kernel, Loop, Step, Store, kernels
 from webconv.backends.legalise import map_kernels, narrow_integers
 from webconv.backends.lower import lower
 from webconv.backends.webgl.folds import split_folds
@@ -167,6 +167,20 @@ class TestPasses:
         steps = lower(BY_NAME["reduce_Sum_0"].program()).steps
         assert tuple(split_folds(steps)) == steps
 
+    def test_rows_of_a_large_product(self) -> None:
+        """Four rows at a time, then one draw that puts them together; 35 is no multiple of 4."""
+        rng = np.random.default_rng(0)
+        x = graph.input("x", TensorType(f32, (symbol("m"), 40)))
+        w = constant(rng.normal(size=(40, 12)).astype("f4"))
+        program = Program({"main": Graph({"x": x}, {"y": ops.MatMul()(x, w)})})
+        entry = lower(program)
+        entry = replace(entry, steps=split_rows(entry.steps))
+        first, second = kernels(entry.steps)
+        assert (len(first.stores), len(second.stores)) == (4, 1)
+        given = {"x": rng.normal(size=(35, 40)).astype("f4")}
+        got, want = interpret.run(entry, given)["y"], program.run(given)["y"]
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
     def test_stacks_of_a_recurrence_are_its_states(self) -> None:
         entry = lower(BY_NAME["LSTM_forward_plain"].program())
         stacks = Stacks()
@@ -278,10 +292,3 @@ class TestFigures:
     def test_bytes_follow_the_blocks(self) -> None:
         short = compiled(BY_NAME["LSTM_forward_symbolic"].program()).stats["peak_bytes"]["main"]
         assert short > 0
-
-
-def test_index_survives() -> None:
-    """An element number is exact as i32 beyond 2**24."""
-    entry: Entry = lower(Program({"main": Graph({}, {"y": ops.Iota(1 << 25)(name="iota")})}))
-    (kernel,) = kernels(entry.steps)
-    assert isinstance(kernel.stores[0].value, Index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import struct
@@ -476,10 +477,8 @@ def test_random_damage(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     for data in damaged((folder / "model.h5").read_bytes()):
         path.write_bytes(data)
-        try:
+        with contextlib.suppress(ModelFormatError, ShapeError, UnsupportedError):
             load(path)
-        except (ModelFormatError, ShapeError, UnsupportedError) as e:
-            assert str(e)
 
 
 def test_zip_header_lies(folder: Path, tmp_path: Path) -> None:

@@ -155,9 +155,8 @@ def test_configs(
     path = tmp_path / "model.json"
     path.write_text(json.dumps(mutate(config, data)))
     try:
-        program = load(path, weights=weights)
+        result: object = load(path, weights=weights)
     except WebconvError as e:
-        assert not isinstance(e, GraphError)
-        assert str(e)
-    else:
-        assert isinstance(program, Program)
+        result = e
+    assert not isinstance(result, GraphError)
+    assert isinstance(result, Program) or str(result)

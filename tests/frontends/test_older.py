@@ -395,7 +395,7 @@ def test_merge_modes(mode: str, tmp_path: Path) -> None:
 
 def test_merge_by_a_function_is_the_users_code(tmp_path: Path) -> None:
     config = {"mode": "lambda x: x", "mode_type": "lambda", "layers": []}
-    with pytest.raises(UnsupportedError, match="Merge it: .*the file does not hold as data"):
+    with pytest.raises(UnsupportedError, match=r"Merge it: .*the file does not hold as data"):
         one(tmp_path, "Merge", config, [], (3,))
 
 
@@ -443,7 +443,7 @@ TF_CALLS: list[tuple[str, Any, Callable[[Array], Array]]] = [
     ("expand_dims", [*X, {"axis": -1}], lambda x: x[..., None]),
     ("transpose", [*X, {"perm": [0, 2, 1]}], lambda x: x.transpose(0, 2, 1)),
     ("reshape", [*X, {"shape": [-1, 12]}], lambda x: x.reshape(-1, 12)),
-    ("concat", [[X + [{"axis": 1}], X + [{"axis": 1}]]][0], lambda x: np.concatenate([x, x], 1)),
+    ("concat", [[*X, {"axis": 1}], [*X, {"axis": 1}]], lambda x: np.concatenate([x, x], 1)),
     ("clip_by_value", [*X, {"clip_value_min": -1, "clip_value_max": 1}], lambda x: x.clip(-1, 1)),
     ("nn.softmax", [*X, {"axis": -1}], lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
     ("nn.leaky_relu", [*X, {"alpha": 0.3}], lambda x: np.where(x > 0, x, 0.3 * x)),
@@ -471,7 +471,9 @@ def test_tensorflow_functions(name: str, node: Any, want: Any, tmp_path: Path) -
 
 
 def test_tensorflow_function_that_is_not_known(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="TensorFlow function 'signal.fft' is not supported"):
+    with pytest.raises(
+        UnsupportedError, match=r"TensorFlow function 'signal\.fft' is not supported"
+    ):
         functional(tmp_path, [operation("t", "signal.fft", [*X, {}])], [["t", 0, 0]])
 
 
@@ -538,3 +540,23 @@ def test_old_layers_in_a_dict_of_policies(tmp_path: Path) -> None:
         "2.4.0",
     )
     assert str(next(iter(program.main.outputs.values())).type.dtype) == "f16"
+
+
+def test_time_comes_first(tmp_path: Path) -> None:
+    weights = [random(3, 8), random(2, 8), random(8)]
+    config = {
+        "units": 2,
+        "time_major": True,
+        "return_sequences": True,
+        "recurrent_activation": "sigmoid",
+    }
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [4, None, 3]}},
+        {"class_name": "LSTM", "config": {"name": "it", **config}},
+    ]
+    model = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    program = load(write(tmp_path / "m.h5", model, {"it": weights}, "2.9.0", "tensorflow"))
+    x = sample((2, 4, 3), "float32")
+    want = called(keras_model(L.LSTM(2, return_sequences=True), (4, 3), weights), [x])[0]
+    got = output(program, x.transpose(1, 0, 2))
+    assert_close(got.transpose(1, 0, 2), want)

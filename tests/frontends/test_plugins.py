@@ -104,7 +104,7 @@ def bounded(x: Any) -> Any:
     return keras.ops.clip(x, -0.5, 0.5)
 
 
-@pytest.fixture()
+@pytest.fixture
 def plugin(tmp_path: Path) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(PLUGIN)
@@ -132,7 +132,7 @@ def test_activation(plugin: Path, tmp_path: Path) -> None:
     array = sample((2, 5, 3), "float32")
     path = saved(model, tmp_path, ".keras")
     compare(load(path, plugins=[plugin]), [array], called(model, [array]), "activation")
-    with pytest.raises(UnsupportedError, match="activation '.*bounded' is not supported; use one"):
+    with pytest.raises(UnsupportedError, match=r"activation '.*bounded' is not supported; use one"):
         load(path)
 
 
@@ -146,7 +146,7 @@ def test_without_a_plugin_the_error_shows_what_to_write(tmp_path: Path) -> None:
     assert "Lambda my lambda: runs Python code, which the file does not hold as data" in text
     lines = [line.strip() for line in text.splitlines()]
     at = lines.index("LAYERS = {'my lambda': my_lambda}")
-    source = "\n".join(lines[at - 2 : at + 1] + ["LAYERS['Scale'] = my_lambda"])
+    source = "\n".join([*lines[at - 2 : at + 1], "LAYERS['Scale'] = my_lambda"])
     (tmp_path / "p.py").write_text(source)
     load(path, plugins=[tmp_path / "p.py"])
 

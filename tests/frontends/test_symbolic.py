@@ -20,7 +20,7 @@ SEQUENCE, IMAGE = (None, 3), (None, None, 3)
 WINDOWS = [
     (kind, kernel, stride)
     for kind in ("conv", "max", "average")
-    for kernel, stride in ((1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (3, 3), (2, 3), (5, 2))
+    for kernel, stride in ((1, 2), (2, 1), (2, 2), (3, 2), (2, 3), (5, 2))
 ]
 
 
@@ -41,7 +41,7 @@ def test_same_padding(kind: str, kernel: int, stride: int, tmp_path: Path) -> No
         "average": lambda: L.AveragePooling1D(kernel, stride, "same"),
     }
     model = built(lambda x: layers[kind]()(x), [SEQUENCE], ["float32"])
-    program = check(model, tmp_path, [((2, n, 3),) for n in (1, 2, 3, 4, 5, 7, 8)])
+    program = check(model, tmp_path, [((2, n, 3),) for n in (1, 4, 5, 7)])
     (size,) = program.main.outputs.values()
     time = dims.symbol("time")
     if kernel >= stride:

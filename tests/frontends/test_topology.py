@@ -23,7 +23,7 @@ from tests.frontends.oracle import (
     saved,
 )
 from webconv.frontends.keras import load
-from webconv.ir.errors import ShapeError
+from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Constant, Program
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and NumPy warn about each other
@@ -164,6 +164,63 @@ def test_stateful(kind: str, suffix: str, tmp_path: Path) -> None:
         got = program.run({name: array}, states=states)
         assert_close(next(iter(got.values())), want[0], f"run {run}")
     assert set(states) == {s.name for s in program.states}
+
+
+def lstm_step(x: Any, h: Any, c: Any, weights: list[Any]) -> tuple[Any, Any]:
+    w, r, b = weights
+    i, f, g, o = np.split(x @ w + h @ r + b, 4, -1)
+    i, f, o = (1 / (1 + np.exp(-v)) for v in (i, f, o))
+    c = f * c + i * np.tanh(g)
+    return o * np.tanh(c), c
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "numpy"])
+@pytest.mark.parametrize("sequences", [True, False])
+def test_masked_steps_before_any_valid_one(backend: str, sequences: bool, tmp_path: Path) -> None:
+    """TensorFlow gives 0 there; the JAX and NumPy backends give the initial state."""
+    x, h, c = keras.Input((4, 3)), keras.Input((2,)), keras.Input((2,))
+    mask = keras.Input((4,), dtype="bool")
+    layer = L.LSTM(2, return_sequences=sequences)
+    model = model_of([x, h, c, mask], layer(x, initial_state=[h, c], mask=mask))
+    path = saved(model, tmp_path, ".h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["backend"] = backend
+        file["model_weights"].attrs["backend"] = backend
+    steps = np.array([[0, 1, 0, 1], [0, 0, 0, 0], [1, 0, 0, 1]], bool)
+    arrays = [sample((3, 4, 3), "float32"), *(sample((3, 2), "float32", k) for k in (2, 3)), steps]
+    hidden, cell = arrays[1], arrays[2]
+    shown = np.zeros_like(hidden) if backend == "tensorflow" else hidden
+    outputs = []
+    for t in range(4):
+        valid = steps[:, t, None]
+        new_h, new_c = lstm_step(arrays[0][:, t], hidden, cell, layer.get_weights())
+        hidden, cell = np.where(valid, new_h, hidden), np.where(valid, new_c, cell)
+        shown = np.where(valid, new_h, shown)
+        outputs.append(shown)
+    program = load(path)
+    got = program.run(dict(zip(program.main.inputs, arrays, strict=True)))
+    assert_close(next(iter(got.values())), np.stack(outputs, 1) if sequences else shown)
+
+
+def test_layer_shared_by_two_nested_models(tmp_path: Path) -> None:
+    dense = L.Dense(3, name="both")
+    first = keras.Sequential([keras.Input((3,)), dense, L.ReLU()])
+    second = keras.Sequential([keras.Input((3,)), L.Dense(3), dense])
+    x = keras.Input((3,))
+    model = model_of(x, second(first(x)))
+    program = check(model, [sample((2, 3), "float32")], tmp_path, [".keras"])
+    assert len(constants(program)) == 2
+
+
+def test_subclassed_model(tmp_path: Path) -> None:
+    class Mine(keras.Model):
+        def call(self, x: Any) -> Any:
+            return x * 2
+
+    model = Mine(name="mine")
+    model(np.zeros((1, 2), np.float32))
+    with pytest.raises(UnsupportedError, match="Mine mine: a model of a class of its own is"):
+        load(saved(model, tmp_path, ".keras"))
 
 
 def test_symbolic_operations(tmp_path: Path) -> None:

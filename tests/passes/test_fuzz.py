@@ -35,7 +35,7 @@ def test_values_stay(program: Program, n: int) -> None:
 
 
 @quiet
-@settings(slow, max_examples=150)
+@settings(slow, max_examples=120)
 @given(programs, sizes, st.sampled_from(("relaxed", "simd")))
 def test_wasm_computes_the_same(program: Program, n: int, variant: str) -> None:
     program = as_f32(program)

@@ -53,8 +53,8 @@ def _no_model(layer: Layer) -> WebconvError:
     if layer.class_name in RULES:
         return ModelFormatError(f"a model is needed, but the file describes {layer.label}")
     return UnsupportedError(
-        f"{layer.label}: a model of a class of its own is Python code, which the file does not hold;"
-        " rebuild it as a functional model, or export it to ONNX"
+        f"{layer.label}: a model of a class of its own is Python code, which the file does not"
+        " hold; rebuild it as a functional model, or export it to ONNX"
     )
 
 
