@@ -38,8 +38,8 @@ def verify(
     `browser` is a running one, a page of one that several bundles share, `chromium` to start one,
     or `none` for wasm in this process. `inputs` and `expect` are npz files or arrays by name or
     position, one for each run; without `inputs` they are random, without `expect` NumPy says what
-    is expected. `model` is another program whose distance is reported. Raises ModelFormatError or ShapeError if what is given does
-    not fit; what a backend does wrong is in the report.
+    is expected. `model` is another program whose distance is reported. Raises ModelFormatError or
+    ShapeError if what is given does not fit; what a backend does wrong is in the report.
     """
     import numpy as np
 
