@@ -16,7 +16,6 @@ from webconv.ir.dims import Dim
 from webconv.ir.dtypes import DType, f32
 from webconv.ir.graph import Constant, Graph, Input, Program, Value, constant, input, toposort
 from webconv.ir.op import TensorType
-from webconv.passes.driver import Rule, rewrite
 
 Array = Any
 
@@ -43,11 +42,6 @@ def program(*outputs: Value, **named: Value) -> Program:
     nodes = toposort(results.values())
     inputs = {n.name: n.outputs[0] for n in nodes if isinstance(n.op, Input)}
     return Program({"main": Graph(inputs, results)})
-
-
-def rewritten(rule: Rule, output: Value, *more: Value) -> Program:
-    """The program of some outputs after one rule."""
-    return rewrite(program(output, *more), (rule,))
 
 
 def op_counts(p: Program) -> dict[str, int]:

@@ -158,7 +158,7 @@ def _value(layer: Layer, leaf: Any) -> Any:
     if not isinstance(leaf, Tensor):
         return leaf
     value = leaf.value
-    if layer.autocast and value.type.dtype.is_float and value.type.dtype != layer.dtype:
+    if not layer.is_operation and value.type.dtype.is_float and value.type.dtype != layer.dtype:
         value = ops.Cast(layer.dtype)(value)
     return value
 

@@ -183,7 +183,7 @@ class Parser:
         }
         dtype = self._dtype(where, policy)
         layer = Layer(name, class_name, given, rule, self.dialect, dtype, trainable)
-        layer.autocast = not is_operation
+        layer.is_operation = is_operation
         layer.raw = config
         layer.plugins = self.plugins
         self._children(layer, rule.children(config) if rule.children else {})

@@ -71,7 +71,7 @@ class Layer:
     dialect: Dialect
     dtype: DType = dtypes.f32
     trainable: bool = True
-    autocast: bool = True
+    is_operation: bool = False
     children: dict[str, Layer] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
@@ -85,9 +85,15 @@ class Layer:
         """What errors call it; a cell that its layer brought along is called as the layer."""
         return label(self.outer_class or self.class_name, self.name)
 
+    def stored(self, name: str) -> Array:
+        """The weight `name` as the file has it."""
+        if name not in self.arrays:
+            raise ModelFormatError(f"{self.label}: weight {name} is missing")
+        return self.arrays[name]
+
     def array(self, name: str, *shape: int | None) -> Array:
         """The weight `name` in the layer's compute dtype; None in `shape` stands for any size."""
-        array = self.arrays[name]
+        array = self.stored(name)
         fits = len(shape) == array.ndim and all(
             n is None or n == size for n, size in zip(shape, array.shape, strict=True)
         )

@@ -124,7 +124,7 @@ def _attend(
 
 def projection(layer: Layer, x: Value, *, use_bias: bool = True, inputs: Positive = 1) -> Value:
     """The last `inputs` axes of x mapped to the other axes of the kernel."""
-    kernel = layer.array("kernel", *[None] * layer.arrays["kernel"].ndim)
+    kernel = layer.array("kernel", *[None] * layer.stored("kernel").ndim)
     if inputs >= kernel.ndim or inputs >= x.type.rank:
         raise ShapeError(f"kernel {list(kernel.shape)} does not fit {x.type}")
     rows, out = kernel.shape[:inputs], kernel.shape[inputs:]

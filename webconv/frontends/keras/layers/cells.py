@@ -127,7 +127,7 @@ def lstm_cell(
     """Gates i, f, c, o; c' = f c + i g, h' = o activation(c')."""
     w, r = _gates(layer, units, 4)
     b = None
-    if use_bias and layer.arrays["bias"].shape == (8 * units,):
+    if use_bias and layer.stored("bias").shape == (8 * units,):
         w, r = _from_cudnn(w, 4), _transposed(r)
         b = layer.array("bias", 8 * units).reshape(2, 4, units).sum(0)
     elif use_bias:
@@ -162,7 +162,7 @@ def gru_cell(
     b: Array | None = None
     rb: Array | None = None
     if use_bias:
-        raw = layer.arrays["bias"]
+        raw = layer.stored("bias")
         if raw.shape == (6 * units,):
             w, r = _from_cudnn(w, 3), _transposed(r)
         elif raw.shape != ((2, 3 * units) if reset_after else (3 * units,)):

@@ -83,10 +83,10 @@ def einsum_dense(
     activation: Activation = LINEAR,
 ) -> Value:
     """activation(einsum(equation, x, kernel) + bias)."""
-    kernel = layer.weight("kernel", *[None] * layer.arrays["kernel"].ndim)
+    kernel = layer.weight("kernel", *[None] * layer.stored("kernel").ndim)
     y = einsum(equation, common.cast(x, layer.dtype), kernel)
     if bias_axes:
-        y = ops.Add()(y, layer.weight("bias", *[None] * layer.arrays["bias"].ndim))
+        y = ops.Add()(y, layer.weight("bias", *[None] * layer.stored("bias").ndim))
     return activation.apply(layer, y)
 
 

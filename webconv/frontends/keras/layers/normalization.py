@@ -59,7 +59,7 @@ def batch_normalization(
     x = common.cast(x, layer.dtype) if not x.type.dtype.is_float else x
 
     def wide(name: str) -> Array:
-        array = layer.arrays[name]
+        array = layer.stored(name)
         layer.array(name, *_sizes(x, axes))
         return array.astype(np.float64)
 
@@ -174,9 +174,9 @@ def _statistic(layer: Layer, given: object, name: str, x: Value, kept: Sequence[
     """A mean or variance that broadcasts against x: from the config, or as adapted."""
     if given is None:
         return (
-            _along(layer.arrays[name].astype(np.float64), kept, x.type.rank)
+            _along(layer.stored(name).astype(np.float64), kept, x.type.rank)
             if kept
-            else (layer.arrays[name].astype(np.float64))
+            else (layer.stored(name).astype(np.float64))
         )
     try:
         array = np.asarray(given, np.float64)
