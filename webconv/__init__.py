@@ -14,7 +14,6 @@ _LAZY = {
     "Bundle": "webconv.api",
     "Program": "webconv.ir.graph",
     "WebconvError": "webconv.ir.errors",
-    "register_keras_layer": "webconv.frontends.keras",
 }
 
 

@@ -173,11 +173,8 @@ def normalization(
 def _statistic(layer: Layer, given: object, name: str, x: Value, kept: Sequence[int]) -> Array:
     """A mean or variance that broadcasts against x: from the config, or as adapted."""
     if given is None:
-        return (
-            _along(layer.stored(name).astype(np.float64), kept, x.type.rank)
-            if kept
-            else (layer.stored(name).astype(np.float64))
-        )
+        array = layer.array(name, *_sizes(x, kept)).astype(np.float64)
+        return _along(array, kept, x.type.rank) if kept else array
     try:
         array = np.asarray(given, np.float64)
     except (TypeError, ValueError):

@@ -25,7 +25,7 @@ def highway(
     layer: Layer, x: Value, *, activation: Activation = LINEAR, use_bias: bool = True
 ) -> Value:
     """activation(x W + b) where a learnt gate is open, x where it is closed (Srivastava 2015)."""
-    n = layer.stored("W").shape[-1]
+    n = layer.array("W", None, None).shape[-1]
     gate, y = (ops.MatMul()(x, layer.weight(k, n, n)) for k in ("W_carry", "W"))
     if use_bias:
         gate = ops.Add()(gate, layer.weight("b_carry", n))
