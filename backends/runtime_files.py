@@ -1,39 +1,89 @@
-"""Which files of the runner a bundle holds. They are copied as they are, without comments."""
+"""Which files of the runner a bundle holds: modules joined by use, without comments.
+
+A browser learns of a module's imports only when it has the module, so every level of imports costs
+a round trip. The runner's modules go into one file, each session's into another. Joining is text
+only, for our own sources: local imports leave, and top-level names must differ.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 
-SHARED = (
-    *("entry.js", "errors.js", "files.js", "runner.js", "shape.js", "states.js", "tensor.js"),
-    *("adapter.js", "argmax.js", "availability.js", "page.js", "page.css", "types.d.ts"),
+from webconv.ir.errors import GraphError
+
+RUNNER = (
+    *("errors.js", "shape.js", "tensor.js", "files.js", "entry.js", "argmax.js"),
+    *("availability.js", "runner.js"),
 )
-# What a session consists of beside `session-<backend>.js`.
-PARTS = {"webgl": ("textures-webgl.js",)}
+SESSIONS = {
+    "wasm": ("session-wasm.js",),
+    "webgpu": ("adapter.js", "session-webgpu.js"),
+    "webgl": ("adapter.js", "textures-webgl.js", "session-webgl.js"),
+}
+COPIED = ("page.css", "types.d.ts")
 
 # A JSDoc block or whole-line comment with its line end; a type cast within a line.
 _COMMENT = re.compile(
     r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL
 )
 _CAST = re.compile(r"/\*\* @type \{[^\n]*?\} \*/ ?")
+_HEADER = re.compile(r"(?://[^\n]*\n)*")
+_IMPORT = re.compile(r"^import \{([^}]*)\} from '\./([^']*)';\n", re.MULTILINE)
+_DEFINED = re.compile(r"^(?:export )?(?:async )?(?:const|let|class|function) (\w+)", re.MULTILINE)
 
 
 def without_comments(source: str) -> str:
     """JavaScript of ours without JSDoc and comments of whole lines; the file's header stays."""
-    header = re.match(r"(?://[^\n]*\n)*", source)
+    header = _HEADER.match(source)
     assert header is not None
     body = _CAST.sub("", _COMMENT.sub("", source[header.end() :]))
     return header[0] + re.sub(r"\n{3,}", "\n\n", body)
 
 
+def join_modules(names: Sequence[str], homes: dict[str, str]) -> str:
+    """One module of several that export as before; `homes` says which file holds another module.
+
+    The header is the last module's. Raises GraphError if two modules define one name.
+    """
+    imported: dict[str, set[str]] = {}
+    defined: dict[str, str] = {}
+    bodies = []
+    header = ""
+    for name in names:
+        source = without_comments(_source(name))
+        header = _match(_HEADER, source)
+        for found, module in _IMPORT.findall(source):
+            if module not in names:
+                wanted = {n.strip() for n in found.split(",") if n.strip()}
+                imported.setdefault(homes.get(module, module), set()).update(wanted)
+        body = _IMPORT.sub("", source[len(header) :])
+        for top in _DEFINED.findall(body):
+            if top in defined:
+                raise GraphError(f"{name} and {defined[top]} both define {top}")
+            defined[top] = name
+        bodies.append(body.strip("\n"))
+    heads = [f"import {{ {', '.join(sorted(n))} }} from './{m}';" for m, n in imported.items()]
+    return (
+        "\n\n".join([header.rstrip("\n"), *(["\n".join(heads)] if heads else []), *bodies]) + "\n"
+    )
+
+
+def _match(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.match(text)
+    return found[0] if found else ""
+
+
+def _source(name: str) -> str:
+    return (resources.files("webconv.runtime_js") / "src" / name).read_text("utf-8")
+
+
 def runtime_files(backends: Iterable[str]) -> dict[str, bytes]:
     """The contents of `runtime/` by path, with the sessions of `backends`."""
-    folder = resources.files("webconv.runtime_js") / "src"
-    names = [*SHARED, *(f for b in backends for f in (f"session-{b}.js", *PARTS.get(b, ())))]
-    out = {}
-    for name in names:
-        text = (folder / name).read_text("utf-8")
-        out[f"runtime/{name}"] = (without_comments(text) if name.endswith(".js") else text).encode()
-    return out
+    homes = dict.fromkeys(RUNNER, "runner.js")
+    groups = {"runner.js": RUNNER, "states.js": ("states.js",), "page.js": ("page.js",)}
+    groups |= {f"session-{b}.js": SESSIONS[b] for b in backends}
+    texts = {name: join_modules(group, homes) for name, group in groups.items()}
+    texts |= {name: _source(name) for name in COPIED}
+    return {f"runtime/{name}": text.encode() for name, text in texts.items()}

@@ -113,7 +113,7 @@ def _times(title: str, rows: list[dict[str, Any]]) -> Table:
 
 
 def _firsts(rows: list[dict[str, Any]]) -> Table:
-    title = "From opening the page to the first result, ms, and gzip bytes besides the weights"
+    title = "From importing the runtime to the first result, ms, and gzip bytes besides the weights"
     table = _table(
         title, "model", "backend", "ours", "peer", "ours / peer", "our bytes", "peer's bytes"
     )

@@ -51,7 +51,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class FirstResult:
-    """From the navigation to the first result: milliseconds of each page, and gzip bytes of a page.
+    """From importing the runtime to the first result: milliseconds of each page, and gzip bytes.
 
     `files` has what a page fetched besides the benchmark's own script and the weights.
     """
@@ -82,9 +82,9 @@ class Session:
         return Choice("onnxruntime", backend, code, f"{self._models}{name}.onnx")
 
     def webconv(self, name: str, backend: str) -> Choice:
-        """Choose the bundle of a model."""
+        """Choose the bundle of a model, by its entry for the backend: the peer's are so too."""
         bundle = f"{self._bundles}{name}_web/"
-        return Choice("webconv", backend, bundle + "index.js", bundle)
+        return Choice("webconv", backend, f"{bundle}{backend}.js", bundle)
 
     def compare(self, name: str, choices: list[Choice], timing: Timing) -> list[dict[str, Any]]:
         """Time the sides in turns in one page; gives what `page/measure.js` measured of each."""

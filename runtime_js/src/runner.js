@@ -4,9 +4,9 @@ import { Entry, unknownName } from './entry.js';
 import { WebconvError } from './errors.js';
 import { canDigest, fetchFile, openWeights } from './files.js';
 
-/** @import { Backend, BackendName, InputData, LoadOptions, Model, Report, RunOptions, Session, Weights } from './types.d.ts' */
+/** @import { BackendName, BackendModules, InputData, LoadOptions, Model, Report, RunOptions, Session, Weights } from './types.d.ts' */
 
-/** @typedef {Partial<Record<BackendName, () => Promise<{ backend: Backend }>>>} Backends */
+/** @typedef {Partial<Record<BackendName, () => Promise<BackendModules>>>} Backends */
 
 /** Failures that no other backend would mend. */
 const FINAL = ['aborted', 'integrity', 'network'];
@@ -56,7 +56,7 @@ export async function openModel(model, backends, options = {}) {
 async function openSession(model, open, weights, options) {
   options.signal?.throwIfAborted();
   if (!open) throw new WebconvError('no-backend', 'the bundle was made without it');
-  const { createSession, section, files } = (await open()).backend;
+  const [{ createSession }, { files, section }] = await open();
   const session = await createSession({
     model,
     section,

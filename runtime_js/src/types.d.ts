@@ -106,15 +106,15 @@ export interface Model {
 export type BackendName = 'wasm' | 'webgpu' | 'webgl';
 
 /**
- * What `<backend>.js` exports as `backend`. `section` is `Compiled.descriptor` as JavaScript: a
- * `webconv.ir.dims.Dim` in it becomes a `Dim`, `webconv.backends.dims_js.Code` the code that it is.
- * `files` are `Compiled.files` by suffix (`simd.wasm`).
+ * A backend's two modules: its session, and `kernels-<hash>.*.js`. `section` is
+ * `Compiled.descriptor` as JavaScript: a `webconv.ir.dims.Dim` in it becomes a `Dim`,
+ * `webconv.backends.dims_js.Code` the code that it is. `files` are `Compiled.files` by suffix
+ * (`simd.wasm`).
  */
-export interface Backend {
-  createSession: CreateSession;
-  section: any;
-  files: Record<string, BundleFile>;
-}
+export type BackendModules = [
+  { createSession: CreateSession },
+  { section: any; files: Record<string, BundleFile> },
+];
 
 /**
  * Exported by each `session-<backend>.js`. It compiles everything and puts the weights into place.
@@ -126,7 +126,7 @@ export type CreateSession = (context: SessionContext) => Promise<Session>;
 export interface SessionContext {
   model: Model;
   section: any;
-  /** The verified bytes of a file of `Backend.files`. */
+  /** The verified bytes of a file of the backend. */
   file(suffix: string): Promise<Uint8Array<ArrayBuffer>>;
   weights: Weights;
   options: LoadOptions;

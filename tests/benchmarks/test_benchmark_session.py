@@ -64,7 +64,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     for name in ("char", "sent"):
         bundle = root / "bundles" / f"{name}_web"
         (bundle / "runtime").mkdir(parents=True)
-        (bundle / "index.js").write_text(BUNDLE)
+        for entry in ("wasm", "webgpu", "webgl"):
+            (bundle / f"{entry}.js").write_text(BUNDLE)
         (bundle / "runtime" / "sum.js").write_text(SUM)
         (bundle / "weights-0-0.bin").write_bytes(b"\1" * 999)
     code = root / "node_modules" / "onnxruntime-web" / "dist"
@@ -112,7 +113,7 @@ def test_first_results_and_bytes_besides_weights(session: Session) -> None:
     results = session.first_results("char", choices, rounds=2)
     assert [len(result.milliseconds) for result in results] == [2, 2]
     assert sorted(results[0].files) == [
-        "/bundles/char_web/index.js",
+        "/bundles/char_web/wasm.js",
         "/bundles/char_web/runtime/sum.js",
     ]
     assert sorted(results[1].files) == ["/onnxruntime/ort.wasm.bundle.min.mjs"]

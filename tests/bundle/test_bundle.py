@@ -79,7 +79,7 @@ def test_every_binary_has_a_literal_url_and_every_backend_a_literal_import(tmp_p
     for path in bundle.path.iterdir():
         if path.suffix in (".bin", ".wasm") and path.name != "graph.bin":
             assert f'new URL("./{path.name}", import.meta.url)' in code
-    assert "import('./wasm.js')" in code
+    assert "import('./runtime/session-wasm.js')" in code
 
 
 def test_it_runs_in_node_by_plain_import(tmp_path: Path, node: str) -> None:
@@ -246,11 +246,9 @@ def test_what_a_page_fetches_is_small(tmp_path: Path) -> None:
     import gzip
 
     bundle = webconv.convert(dense(), tmp_path / "out", backends=["wasm"])
-    names = ["index.js", "wasm.js", bundle.manifest["model"], "runtime/errors.js"]
-    names += [f"runtime/{n}.js" for n in ("runner", "entry", "files", "shape", "tensor", "argmax")]
-    names.append("runtime/availability.js")
+    names = ["index.js", bundle.manifest["model"], "runtime/runner.js"]
     sizes = {n: len(gzip.compress((bundle.path / n).read_bytes(), 9)) for n in names}
-    assert sum(sizes.values()) <= 8500, sizes
+    assert sum(sizes.values()) <= 7000, sizes
 
 
 def test_weights_come_in_several_files(

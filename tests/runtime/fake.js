@@ -83,10 +83,10 @@ export class FakeSession {
 
 /** A runner over a fake session, and the session. */
 export async function open(model = fakeModel(), session = new FakeSession(model), options = {}) {
-  const backend = { createSession: async () => session, section: {}, files: {} };
+  const modules = [{ createSession: async () => session }, { section: {}, files: {} }];
   const runner = await openModel(
     model.states.length ? { ...model, States } : model,
-    { wasm: async () => ({ backend }) },
+    { wasm: async () => modules },
     options,
   );
   return { runner, session };

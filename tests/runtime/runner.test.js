@@ -167,15 +167,14 @@ test('a signal aborts runs that wait, and loading', async () => {
 
 test('the next backend is tried and the report says what was', async () => {
   const model = fakeModel({ backends: ['webgpu', 'webgl', 'wasm'] });
-  const refuse = (code, reason) => async () => ({
-    backend: { createSession: () => Promise.reject(new WebconvError(code, reason)), files: {} },
-  });
+  const refuse = (code, reason) => async () => [
+    { createSession: () => Promise.reject(new WebconvError(code, reason)) },
+    { files: {} },
+  ];
   const backends = {
     webgpu: refuse('no-backend', 'no adapter'),
     webgl: refuse('context-lost', 'gone'),
-    wasm: async () => ({
-      backend: { createSession: async () => new FakeSession(model), files: {} },
-    }),
+    wasm: async () => [{ createSession: async () => new FakeSession(model) }, { files: {} }],
   };
   const { report } = await openModel(model, backends);
   assert.equal(report.backend, 'wasm');
@@ -200,7 +199,7 @@ test('what no other backend would mend ends loading', async () => {
   for (const code of ['integrity', 'network']) {
     const createSession = () => Promise.reject(new WebconvError(code, 'weights'));
     const backends = {
-      webgpu: async () => ({ backend: { createSession, files: {} } }),
+      webgpu: async () => [{ createSession }, { files: {} }],
       wasm: async () => assert.fail('it was tried'),
     };
     await assert.rejects(openModel(model, backends), failure(code));
