@@ -113,8 +113,8 @@ def test_first_results_and_bytes_besides_weights(session: Session) -> None:
     results = session.first_results("char", choices, rounds=2)
     assert [len(result.milliseconds) for result in results] == [2, 2]
     assert sorted(results[0].files) == [
-        "/bundles/char_web/wasm.js",
         "/bundles/char_web/runtime/sum.js",
+        "/bundles/char_web/wasm.js",
     ]
     assert sorted(results[1].files) == ["/onnxruntime/ort.wasm.bundle.min.mjs"]
     assert 0 < results[0].gzip_bytes < len(BUNDLE) + len(SUM)
