@@ -153,16 +153,11 @@ def _opaque(d: Dim) -> Iterator[Expr]:
 
 @dataclass(frozen=True)
 class Loop:
-    """`body` for `index` = 0 .. count - 1, in order.
-
-    `parallel` leading axes of every kernel in the body are independent: no point of them sees
-    what another wrote in an earlier iteration.
-    """
+    """`body` for `index` = 0 .. count - 1, in order."""
 
     index: Symbol
     count: Dim
     body: tuple[Step, ...]
-    parallel: int = 0
 
 
 Step = Kernel | Loop

@@ -163,7 +163,8 @@ class Context:
 
     def symbol(self, bound: Dim, prefix: str = "k") -> Symbol:
         """A new loop variable in [0, bound)."""
-        return Symbol(f"{prefix}{next(self._counter)}", bound)
+        # No size that a user names can have the percent sign.
+        return Symbol(f"%{prefix}{next(self._counter)}", bound)
 
     def unique(self, name: str) -> str:
         """`name`, numbered if it was used before."""

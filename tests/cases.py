@@ -578,6 +578,9 @@ def _recurrent_options(t: Table) -> None:
     t.add("LSTM_peepholes", ops.LSTM(), *sized(4), normal(1, 3, 9), **options)
     t.add("LSTM_clip", ops.LSTM(clip=0.5, input_forget=T), *sized(4), **options)
     t.add("LSTM_no_bias", ops.LSTM(), *sized(4)[:3], **options)
+    # Sizes that are called as loop variables once were.
+    names = (("s11", "i1", None),)
+    t.add("LSTM_names", ops.LSTM("bidirectional"), *sized(4, d=2), symbolic=names, **options)
     relu, hard = ops.Relu(), ops.HardSigmoid()
     t.add(
         "LSTM_activations",

@@ -152,7 +152,7 @@ def cumsum(ctx: Context, op: Any, x: Tensor) -> Tensor:
         Store(total, rest, index, after, ring=s + 1),
         Store(out, x.shape, full, before if op.exclusive else after),
     ]
-    loop(ctx, step, n, lambda: ctx.kernel(axes, stores), parallel=len(rest))
+    loop(ctx, step, n, lambda: ctx.kernel(axes, stores))
     return stored(out)
 
 
@@ -167,15 +167,13 @@ def zero_ring(ctx: Context, ring: object) -> None:
     ctx.kernel(axes, [Store(ring, ring.shape, index, Const(zero, ring.compute), ring=0)])
 
 
-def loop(
-    ctx: Context, step: Symbol, count: Dim, body: Callable[[], None], parallel: int = 0
-) -> None:
+def loop(ctx: Context, step: Symbol, count: Dim, body: Callable[[], None]) -> None:
     """Emit a Loop of the steps that `body` emits."""
     outer, ctx.steps = ctx.steps, []
     body()
     inner, ctx.steps = ctx.steps, outer
     if inner and count != 0:
-        ctx.steps.append(Loop(step, count, tuple(inner), parallel))
+        ctx.steps.append(Loop(step, count, tuple(inner)))
 
 
 def top_k(ctx: Context, op: Any, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -210,7 +208,7 @@ def top_k(ctx: Context, op: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     best = ctx.fold(n, Const(-1, "i32"), better, None, candidates)
     full = (*index[:axis], s, *index[axis:])
     stores = [Store(picked, rest, index, best, ring=s + 1), Store(out, shape, full, best)]
-    loop(ctx, step, op.k, lambda: ctx.kernel(axes, stores), parallel=len(rest))
+    loop(ctx, step, op.k, lambda: ctx.kernel(axes, stores))
     indices = stored(out)
 
     def at(index: tuple[Dim, ...]) -> Expr:

@@ -233,7 +233,7 @@ def steps(
     if w is None:
         symbol = ctx.symbol(cell.time, "s")
         step = dims.atom(symbol)
-        loop(ctx, symbol, cell.time, lambda: body(step, given(cell, b, step)), parallel=2)
+        loop(ctx, symbol, cell.time, lambda: body(step, given(cell, b, step)))
         return
 
     def chunk(start: Dim, count: Dim) -> None:
@@ -244,7 +244,7 @@ def steps(
         def gate(b: Dim, d: Dim, p: Dim, g: int, u: Dim) -> Expr:
             return pre(local, b, d * cell.blocks + p, g, u)
 
-        loop(ctx, symbol, count, lambda: body(start + local, gate), parallel=2)
+        loop(ctx, symbol, count, lambda: body(start + local, gate))
 
     chunks(cell, w.shape[2], chunk)
 

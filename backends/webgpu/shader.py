@@ -12,7 +12,7 @@ from webconv.backends.webgpu.alignment import touches
 from webconv.backends.webgpu.groups import Group
 from webconv.backends.webgpu.schedule import LEAST_THREADS, schedule, shared_threads, wide_workgroup
 from webconv.backends.webgpu.support import comment, print_dim, print_support
-from webconv.backends.webgpu.text import INDENT, type_name
+from webconv.backends.webgpu.text import INDENT, type_name, variable
 from webconv.backends.webgpu.threads import Once, Place, Schedule, statements, threads
 from webconv.backends.webgpu.wgsl import Printer, Slot
 from webconv.ir import dims
@@ -86,7 +86,12 @@ class Body:
     @property
     def parameters(self) -> list[str]:
         """What the frame gives to it."""
-        return ["thread", "stride", *(v for _, v in self.schedule.fixed), *self.outer]
+        return [
+            "thread",
+            "stride",
+            *(v for _, v in self.schedule.fixed),
+            *map(variable, self.outer),
+        ]
 
 
 class ShaderBuilder:
@@ -125,7 +130,7 @@ class ShaderBuilder:
 
     def _size(self, symbol: str) -> str:
         if symbol in self.loops:
-            return symbol
+            return variable(symbol)
         self.uses_sizes = True
         return f"sizes.{self.sizes[symbol]}"
 
@@ -250,7 +255,7 @@ class ShaderBuilder:
         pad = INDENT * depth
         for step in steps:
             if isinstance(step, Loop):
-                i = step.index.name
+                i = variable(step.index.name)
                 lines.append(f"{pad}for (var {i} = 0; {i} < {self._dim(step.count)}; {i}++) {{")
                 lines += self._calls(step.body, bodies, frame, depth + 1)
                 lines.append(f"{pad}}}")

@@ -19,6 +19,12 @@ LONGEST = 56
 VECTORS = {"f32": "vec4f", "i32": "vec4i", "u32": "vec4u", "bool": "vec4<bool>"}
 INDENT = "  "
 
+
+def variable(symbol: str) -> str:
+    """The name of a loop's index in a shader; its symbol starts with a percent sign."""
+    return symbol.replace("%", "step_")
+
+
 # (operator, its level, the level its left and its right operand need)
 INFIX: dict[str, tuple[str, int, int, int]] = {
     "add": ("+", SUM, SUM, PRODUCT),

@@ -22,6 +22,7 @@ from webconv.backends.linearise import (
     is_multiple,
     unrolled,
 )
+from webconv.backends.webgpu.text import variable
 from webconv.ir import dims
 from webconv.ir.dims import Dim, Symbol
 
@@ -117,9 +118,9 @@ def statements(
     em = PlacedEmitter(places)
     for ref in (THREAD, STRIDE):
         em.depths[ref] = 0
-    for name, variable in (*schedule.fixed, *((n, n) for n in outer)):
-        em.scopes[0].names[name] = Ref(variable, "i32")
-        em.depths[Ref(variable, "i32")] = 0
+    for name, shown in (*schedule.fixed, *((n, variable(n)) for n in outer)):
+        em.scopes[0].names[name] = Ref(shown, "i32")
+        em.depths[Ref(shown, "i32")] = 0
     if schedule.lanes > 1:
         em.scopes[0].names[LANE.name] = em.lane_index()
     split = points(kernel, schedule)

@@ -19,18 +19,18 @@ fn run_best(thread: i32, stride: i32, c0: i32) {
 }
 
 // TopK best
-fn run_best_1(thread: i32, stride: i32, c0: i32, s1: i32) {
+fn run_best_1(thread: i32, stride: i32, c0: i32, step_s1: i32) {
   if (thread == 0) {
     let v3 = c0 * 40;
     let v15 = sizes.n_batch;
-    let v17 = v15 * -2;
-    let v19 = v15 * s1;
-    let x22 = tmp_best_picked[v17 * (s1 >> 1u) + v19 + c0];
-    let x24 = in_x[x22 + v3];
+    let v16 = step_s1 * v15;
+    let v18 = v15 * -2;
+    let x22 = tmp_best_picked[v16 + v18 * (step_s1 >> 1u) + c0];
+    let x24 = in_x[v3 + x22];
     let v26 = bitcast<i32>(x24);
     let v32 = select(select(v26, v26 ^ 2147483647, v26 < 0), 0, (v26 & 2147483647) == 0);
     let v33 = select(v32, 2147483647, is_nan_1(x24));
-    let v39 = s1 == 0;
+    let v39 = step_s1 == 0;
     var a2 = -1;
     for (var k1 = 0; k1 < 40; k1++) {
       let x5 = in_x[v3 + k1];
@@ -44,18 +44,18 @@ fn run_best_1(thread: i32, stride: i32, c0: i32, s1: i32) {
       let v56 = (((v14 < v33) | ((v14 == v33) & (k1 > x22))) | v39) & v55;
       a2 = select(a2, k1, v56);
     }
-    tmp_best_picked[v17 * ((s1 + 1) >> 1u) + v19 + v15 + c0] = a2;
-    tmp_best_indices[c0 * 3 + s1] = a2;
+    tmp_best_picked[v16 + v18 * ((step_s1 + 1) >> 1u) + c0 + v15] = a2;
+    tmp_best_indices[c0 * 3 + step_s1] = a2;
   }
 }
 
 // output values
 fn run_values_1(thread: i32, stride: i32, c0: i32) {
-  let v2 = c0 * 3;
-  let v5 = c0 * 40;
+  let v2 = c0 * 40;
+  let v3 = c0 * 3;
   for (var i1 = thread; i1 < 3; i1 += stride) {
-    let v3 = v2 + i1;
-    out_values[v3] = in_x[v5 + tmp_best_indices[v3]];
+    let v4 = v3 + i1;
+    out_values[v4] = in_x[v2 + tmp_best_indices[v4]];
   }
 }
 
@@ -67,8 +67,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     let c0 = at;
     if (at < sizes.n_batch) { run_best(thread, 4, c0); }
     storageBarrier();
-    for (var s1 = 0; s1 < 3; s1++) {
-      if (at < sizes.n_batch) { run_best_1(thread, 4, c0, s1); }
+    for (var step_s1 = 0; step_s1 < 3; step_s1++) {
+      if (at < sizes.n_batch) { run_best_1(thread, 4, c0, step_s1); }
       storageBarrier();
     }
     if (at < sizes.n_batch) { run_values_1(thread, 4, c0); }

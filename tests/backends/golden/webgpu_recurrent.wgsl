@@ -86,23 +86,21 @@ fn run_lstm(thread: i32, stride: i32, c0: i32) {
 }
 
 // LSTM lstm
-fn run_lstm_2(thread: i32, stride: i32, c0: i32, s11: i32) {
+fn run_lstm_2(thread: i32, stride: i32, c0: i32, step_s11: i32) {
   let v5 = sizes.n_batch;
-  let v6 = v5 * 64;
-  let v7 = v6 * s11;
+  let v7 = step_s11 * 64 * v5;
   let v8 = c0 * 64;
   let v10 = v7 + v8;
-  let v19 = s11 >> 1u;
+  let v19 = step_s11 >> 1u;
   let v20 = v5 * -128;
-  let v23 = v20 * v19 + v7 + v8;
-  let v49 = v5 * -32;
-  let v51 = v5 * 16;
-  let v52 = v51 * s11;
+  let v23 = v7 + v20 * v19 + v8;
+  let v50 = step_s11 * 16 * v5;
+  let v51 = v5 * -32;
   let v53 = c0 * 16;
-  let v56 = v49 * v19 + v52 + v53;
-  let v65 = (s11 + 1) >> 1u;
-  let v70 = v20 * v65 + v7 + v6 + v8;
-  let v76 = v49 * v65 + v52 + v51 + v53;
+  let v56 = v50 + v51 * v19 + v53;
+  let v65 = (step_s11 + 1) >> 1u;
+  let v71 = v7 + v20 * v65 + v8 + v5 * 64;
+  let v78 = v50 + v51 * v65 + v53 + v5 * 16;
   for (var i2 = thread; i2 < 16; i2 += stride) {
     let v3 = i2 >> 1u;
     let v4 = i2 & 1;
@@ -124,13 +122,13 @@ fn run_lstm_2(thread: i32, stride: i32, c0: i32, s11: i32) {
     let v54 = v3 * 2;
     let v60 = sigmoid_4(tmp_lstm_gates[v12 + 2] + a18) * tmp_lstm_c[v56 + v54 + v4];
     let v61 = fma(sigmoid_4(tmp_lstm_gates[v12] + a16), tanh_4(tmp_lstm_gates[v12 + 4] + a17), v60);
-    let v72 = v70 + v9 + v4 * 4;
+    let v73 = v71 + v9 + v4 * 4;
     let t1 = sigmoid_4(tmp_lstm_gates[v12 + 6] + a15) * tanh_4(v61);
-    tmp_lstm_h[v72] = t1.x;
-    tmp_lstm_h[v72 + 1] = t1.y;
-    tmp_lstm_h[v72 + 2] = t1.z;
-    tmp_lstm_h[v72 + 3] = t1.w;
-    tmp_lstm_c[v76 + v54 + v4] = v61;
+    tmp_lstm_h[v73] = t1.x;
+    tmp_lstm_h[v73 + 1] = t1.y;
+    tmp_lstm_h[v73 + 2] = t1.z;
+    tmp_lstm_h[v73 + 3] = t1.w;
+    tmp_lstm_c[v78 + v54 + v4] = v61;
   }
 }
 
@@ -138,8 +136,8 @@ fn run_lstm_2(thread: i32, stride: i32, c0: i32, s11: i32) {
 fn run_dense(thread: i32, stride: i32, c0: i32) {
   let v1 = vec4i(0, 1, 2, 3);
   let v5 = sizes.n_batch;
-  let v8 = v5 * 64 + c0 * 64;
-  let v22 = ((v5 + 3) >> 2u) * 8 + c0 * 6;
+  let v8 = c0 * 64 + v5 * 64;
+  let v22 = c0 * 6 + ((v5 + 3) >> 2u) * 8;
   for (var i2 = thread; i2 < 2; i2 += stride) {
     let v11 = i2 * 64;
     var a4 = vec4f(0.0);
@@ -160,7 +158,7 @@ fn run_dense(thread: i32, stride: i32, c0: i32) {
 // Softmax softmax
 fn run_softmax(thread: i32, stride: i32, c0: i32) {
   if (thread == 0) {
-    let v8 = ((sizes.n_batch + 3) >> 2u) * 8 + c0 * 6;
+    let v8 = c0 * 6 + ((sizes.n_batch + 3) >> 2u) * 8;
     var a2 = -3.4028234663852886e+38;
     for (var k1 = 0; k1 < 6; k1++) {
       a2 = max(a2, tmp_softmax_t_scratch[v8 + k1]);
@@ -171,11 +169,11 @@ fn run_softmax(thread: i32, stride: i32, c0: i32) {
 
 // Softmax softmax
 fn run_softmax_1(thread: i32, stride: i32, c0: i32) {
-  let v6 = c0 * 6;
-  let v7 = ((sizes.n_batch + 3) >> 2u) * 8 + v6;
+  let v2 = c0 * 6;
+  let v7 = v2 + ((sizes.n_batch + 3) >> 2u) * 8;
   let x10 = tmp_softmax_t_scratch[c0];
   for (var i1 = thread; i1 < 6; i1 += stride) {
-    tmp_softmax_t_1[v6 + i1] = exp_1(tmp_softmax_t_scratch[v7 + i1] - x10);
+    tmp_softmax_t_1[v2 + i1] = exp_1(tmp_softmax_t_scratch[v7 + i1] - x10);
   }
 }
 
@@ -187,14 +185,14 @@ fn run_softmax_2(thread: i32, stride: i32, c0: i32) {
     for (var k1 = 0; k1 < 6; k1++) {
       a2 = a2 + tmp_softmax_t_1[v3 + k1];
     }
-    tmp_softmax_t_scratch[((sizes.n_batch + 3) >> 2u) * 4 + c0] = a2;
+    tmp_softmax_t_scratch[c0 + ((sizes.n_batch + 3) >> 2u) * 4] = a2;
   }
 }
 
 // output y
 fn run_y_1(thread: i32, stride: i32, c0: i32) {
   let v2 = c0 * 6;
-  let x10 = tmp_softmax_t_scratch[((sizes.n_batch + 3) >> 2u) * 4 + c0];
+  let x10 = tmp_softmax_t_scratch[c0 + ((sizes.n_batch + 3) >> 2u) * 4];
   for (var i1 = thread; i1 < 6; i1 += stride) {
     let v3 = v2 + i1;
     out_y[v3] = tmp_softmax_t_1[v3] / x10;
@@ -210,8 +208,8 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) grou
     storageBarrier();
     run_lstm(thread, 256, c0);
     storageBarrier();
-    for (var s11 = 0; s11 < 5; s11++) {
-      run_lstm_2(thread, 256, c0, s11);
+    for (var step_s11 = 0; step_s11 < 5; step_s11++) {
+      run_lstm_2(thread, 256, c0, step_s11);
       storageBarrier();
     }
     run_dense(thread, 256, c0);
