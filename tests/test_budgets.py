@@ -1,0 +1,125 @@
+"""The figures that issue 2 names: time and memory of a conversion, bytes, dispatches and draws."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import webconv
+from benchmarks.models import MODELS, make_input, write_models
+from webconv.verify.browser import Browser
+
+ROOT = Path(__file__).resolve().parents[1]
+SENTIMENT = ROOT / "examples" / "sentiment" / "sentiment.h5"
+CHARACTERS = ROOT / "examples" / "text_generation" / "char_lstm.h5"
+BACKENDS = ("wasm", "webgpu", "webgl")
+
+
+def convert_once(out: Path) -> tuple[float, int]:
+    """Seconds and peak bytes of `webconv convert` on the sentiment model."""
+    command = [
+        sys.executable,
+        "-m",
+        "webconv",
+        "convert",
+        str(SENTIMENT),
+        "-o",
+        str(out),
+        "--quiet",
+    ]
+    start = time.monotonic()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return time.monotonic() - start, usage.ru_maxrss * 1024
+
+
+def test_converting_the_sentiment_model(tmp_path: Path) -> None:
+    """Under 3 s and below 5 x the model's size plus 150 MB, all three backends."""
+    runs = [convert_once(tmp_path / str(k)) for k in range(3)]
+    seconds, peak = min(r[0] for r in runs), min(r[1] for r in runs)
+    limit = 5 * SENTIMENT.stat().st_size + 150_000_000
+    print(f"{seconds:.2f} s, {peak / 1e6:.0f} MB of {limit / 1e6:.0f}")
+    assert seconds < 3
+    assert peak < limit
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_a_page_fetches_besides_weights(backend: str, tmp_path: Path) -> None:
+    """At most 20 KB gzip for the character model, descriptor included."""
+    bundle = webconv.convert(CHARACTERS, tmp_path / "out")
+    section = bundle.manifest["backends"][backend]
+    names = ["index.js", "runtime/runner.js", f"runtime/session-{backend}.js"]
+    names += [bundle.manifest["model"], section["section"]]
+    names += [n for suffix, n in section["files"].items() if suffix != "simd.wasm"]
+    total = sum(len(gzip.compress((bundle.path / n).read_bytes(), 9)) for n in names)
+    print(f"{backend}: {total:,} bytes")
+    assert total <= 20_000
+
+
+# What one run adds to the session's counts, after the first.
+COUNT = """async (url, backend, shape, length, ids) => {
+  const { load } = await import(url);
+  const runner = await load({ backendOrder: backend, allowSoftware: true });
+  const data = ids ? new Int32Array(length) : new Float32Array(length);
+  const run = () => runner.run({ [runner.inputs[0].name]: { data, shape } });
+  await run();
+  const before = runner.stats;
+  await run();
+  const counts = Object.entries(runner.stats).map(([k, n]) => [k, n - before[k]]);
+  await runner.dispose();
+  return Object.fromEntries(counts);
+}"""
+
+
+Counts = dict[str, dict[str, int]]
+
+
+@pytest.fixture(scope="module")
+def counts(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counts]:
+    """What a run of the models of PEERS.md costs on the GPU backends, by model and backend."""
+    folder = tmp_path_factory.mktemp("models")
+    write_models(["char", "sent", "stack"], folder)
+    found: dict[str, Counts] = {}
+    for name in ("char", "sent", "stack"):
+        bundle = webconv.convert(folder / f"{name}.h5", folder / f"{name}_web")
+        url = browser.mount(bundle.path)
+        array = make_input(MODELS[name])
+        with browser.page() as page:
+            found[name] = {
+                b: page.evaluate(
+                    COUNT,
+                    f"{url}index.js",
+                    b,
+                    list(array.shape),
+                    array.size,
+                    array.dtype.kind == "i",
+                )
+                for b in ("webgpu", "webgl")
+            }
+    return found
+
+
+@pytest.mark.parametrize(("model", "most"), [("char", 3), ("sent", 3), ("stack", 5)])
+def test_dispatches(counts: dict[str, Counts], model: str, most: int) -> None:
+    """Of one run on WebGPU, in one submit."""
+    print(model, counts[model]["webgpu"])
+    assert counts[model]["webgpu"]["dispatches"] <= most
+    assert counts[model]["webgpu"]["submits"] == 1
+
+
+# One layer of T steps takes T + 4; the dense layer and softmax take up to three.
+@pytest.mark.parametrize(
+    ("model", "layers", "steps"), [("char", 1, 16), ("sent", 1, 80), ("stack", 2, 80)]
+)
+def test_draws(counts: dict[str, Counts], model: str, layers: int, steps: int) -> None:
+    """Of one run on WebGL2."""
+    print(model, counts[model]["webgl"])
+    assert counts[model]["webgl"]["draws"] <= layers * (steps + 4) + 3
