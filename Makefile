@@ -23,6 +23,7 @@ check: build/.developer build/.node
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	$(PY) -m mypy
+	$(PY) -m scripts.docs --check
 	$(NODE_PATH_FIRST) npx --no-install prettier --check $(PRETTY)
 	$(NODE_PATH_FIRST) npx --no-install tsc -p runtime_js
 

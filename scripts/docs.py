@@ -1,0 +1,72 @@
+"""`make docs`: the tables of layers and operators, written from the registries that are them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from webconv.cli.ops import support
+from webconv.frontends.keras.layers import FAMILIES
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+COLUMNS = 4
+
+
+def keras() -> str:
+    """All layers by family, older spellings included."""
+    parts = [
+        "# Keras layers",
+        "Layers of Keras 1, 2 and 3 that convert, by family. What depends on user code (`Lambda`, "
+        "custom layers) takes a `--plugin` file; `webconv convert` shows the lines to write.",
+    ]
+    for family in FAMILIES:
+        doc = (family.__doc__ or "").strip().splitlines()[0]
+        names = ", ".join(f"`{name}`" for name in sorted(family.RULES) if name[0] != "_")
+        parts += [
+            f"## {family.__name__.rsplit('.', 1)[-1].replace('_', ' ').capitalize()}",
+            doc,
+            names,
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def operators() -> str:
+    """All operators, with what they do."""
+    rows = [
+        f"| {r['op']} | {'yes' if r['kernels'] else 'no'} | {_cell(r['summary'])} |"
+        for r in support()
+    ]
+    head = [
+        "# Operators",
+        "",
+        "The graph IR's operators. Kernels are written once for wasm, WebGPU and WebGL2.",
+        "",
+        "| operator | kernels | what it does |",
+        "|---|---|---|",
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+PAGES = {"keras.md": keras, "operators.md": operators}
+
+
+def main() -> None:
+    """Write the pages; with `--check`, fail if one would change."""
+    stale = []
+    for name, page in PAGES.items():
+        file, text = DOCS / name, page()
+        if not file.exists() or file.read_text() != text:
+            stale.append(name)
+        if "--check" not in sys.argv:
+            file.write_text(text)
+    if stale and "--check" in sys.argv:
+        sys.exit(f"docs: {', '.join(stale)} is not what `make docs` writes")
+    print(f"docs: {', '.join(stale) or 'nothing'} changed")
+
+
+if __name__ == "__main__":
+    main()
