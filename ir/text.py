@@ -20,7 +20,6 @@ takes. A graph that an operator holds comes before it as `with graph(name):`.
 from __future__ import annotations
 
 import dataclasses
-import json
 import keyword
 import re
 from collections.abc import Callable, Iterator
@@ -49,7 +48,8 @@ def print_program(program: Program, store: Store | None = None) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text)
+    # As Python writes it, which is what parses it: JSON would split what lies beyond U+FFFF in two.
+    return '"' + text.encode("unicode_escape").decode().replace('"', '\\"') + '"'
 
 
 def type_text(t: TensorType) -> str:
