@@ -100,7 +100,7 @@ def assemble(
     if arrays:
         chunks = (a.tobytes() + bytes(padded(a.nbytes) - a.nbytes) for a in arrays)
         files["graph.bin"] = b"".join(chunks)
-    files |= render_entries(model, model_file, sections, source.optimised)
+    files |= render_entries(model, model_file, sections, source.optimised, files)
     files |= runtime_files(sections)
     manifest = _manifest(source, model, model_file, sections, compiled, files)
     files[MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from webconv.backends.dims_js import string
+from webconv.backends.runtime_files import whole_entry
 from webconv.ir.dims import Dim
 from webconv.ir.graph import Program
 
@@ -57,9 +58,16 @@ def _environment(html: bool) -> Environment:
 
 
 def render_entries(
-    model: Mapping[str, Any], model_file: str, sections: Mapping[str, str], program: Program
+    model: Mapping[str, Any],
+    model_file: str,
+    sections: Mapping[str, str],
+    program: Program,
+    modules: Mapping[str, bytes],
 ) -> dict[str, bytes]:
-    """`index.js`, a module per backend, types, `package.json` and `index.html`."""
+    """`index.js`, a module per backend, types, `package.json` and `index.html`.
+
+    `modules` has the generated modules, `model_file` and those of `sections`.
+    """
     context = {
         "model": model,
         "model_file": model_file,
@@ -72,6 +80,12 @@ def render_entries(
     def render(env: Environment, template: str, **more: object) -> bytes:
         return env.get_template(template).render(**context, **more).encode()
 
+    def whole(backend: str) -> bytes:
+        own = {"model_code": model_file, "section_code": sections[backend]}
+        texts = {k: local_code(modules[name].decode()) for k, name in own.items()}
+        generated = render(code, "bundle_backend.js.j2", backend=backend, **texts).decode()
+        return whole_entry(backend, bool(model["states"]), generated).encode()
+
     files = {
         "index.js": render(code, "bundle_index.js.j2"),
         "index.d.ts": render(code, "bundle_index.d.ts.j2"),
@@ -79,9 +93,14 @@ def render_entries(
         "package.json": _package(model["name"], list(sections)),
     }
     for backend in sections:
-        files[f"{backend}.js"] = render(code, "bundle_backend.js.j2", backend=backend)
+        files[f"{backend}.js"] = whole(backend)
         files[f"{backend}.d.ts"] = b"export * from './index.js';\n"
     return files
+
+
+def local_code(module: str) -> str:
+    """A generated module's code for use within another: nothing imported, nothing exported."""
+    return re.sub(r"^(import [^\n]*\n+|export (?=const ))", "", module, flags=re.MULTILINE)
 
 
 def _package(name: str, backends: list[str]) -> bytes:

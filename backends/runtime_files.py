@@ -1,14 +1,15 @@
 """Which files of the runner a bundle holds: modules joined by use, without comments.
 
 A browser learns of a module's imports only when it has the module, so every level of imports costs
-a round trip. The runner's modules go into one file, each session's into another. Joining is text
-only, for our own sources: local imports leave, and top-level names must differ.
+a round trip. The runner's modules go into one file, each session's into another; the entry of a
+single backend holds all that it needs. Joining is text only, for our own sources: local imports
+leave, and top-level names must differ.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 
 from webconv.ir.errors import GraphError
@@ -42,7 +43,7 @@ def without_comments(source: str) -> str:
     return header[0] + re.sub(r"\n{3,}", "\n\n", body)
 
 
-def join_modules(names: Sequence[str], homes: dict[str, str]) -> str:
+def join_modules(names: Sequence[str], homes: Mapping[str, str]) -> str:
     """One module of several that export as before; `homes` says which file holds another module.
 
     The header is the last module's. Raises GraphError if two modules define one name.
@@ -68,6 +69,15 @@ def join_modules(names: Sequence[str], homes: dict[str, str]) -> str:
     return (
         "\n\n".join([header.rstrip("\n"), *(["\n".join(heads)] if heads else []), *bodies]) + "\n"
     )
+
+
+def whole_entry(backend: str, states: bool, generated: str) -> str:
+    """The runner and a session of `backend` in one module, before `generated`, which exports."""
+    names = (*RUNNER, *(("states.js",) if states else ()), *SESSIONS[backend])
+    joined = re.sub("^export ", "", join_modules(names, {}), flags=re.MULTILINE)
+    code = joined[len(_match(_HEADER, joined)) :].strip("\n")
+    header = _match(_HEADER, generated)
+    return f"{header}\n{code}\n\n{generated[len(header) :].lstrip()}"
 
 
 def _match(pattern: re.Pattern[str], text: str) -> str:

@@ -94,6 +94,18 @@ def disagreements(rows: Iterable[dict[str, Any]]) -> list[str]:
     ]
 
 
+def missed_bars(results: dict[str, Any]) -> list[str]:
+    """List what is worse than asked for on wasm: every run at most the peer's time, and the
+    character model's first result at most a tenth of the peer's."""
+    bars = [(row, "a run", 1.0) for row in results["times"]]
+    bars += [(r, "the first result", 0.1) for r in results["first_results"] if r["model"] == "char"]
+    return [
+        f"{row['model']} on wasm: {what} takes {row['ratio']['median']:.3f} of the peer's time"
+        for row, what, most in bars
+        if row["backend"] == "wasm" and not row["ratio"]["median"] <= most
+    ]
+
+
 def print_tables(console: Console, results: dict[str, Any]) -> None:
     """Print times, first results with bytes, and GPU calls, where there are any."""
     console.print(_times("Milliseconds per run, median (quartiles)", results["times"]))

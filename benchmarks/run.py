@@ -19,7 +19,13 @@ from rich.console import Console
 from benchmarks import BenchmarkError
 from benchmarks.models import MODELS, write_models
 from benchmarks.peers import install_peers, pinned
-from benchmarks.report import disagreements, first_row, print_tables, time_row
+from benchmarks.report import (
+    disagreements,
+    first_row,
+    missed_bars,
+    print_tables,
+    time_row,
+)
 from benchmarks.session import ONNXRUNTIME_BACKENDS, Choice, Session, Timing
 from webconv.ir.errors import WebconvError
 from webconv.verify.browser import Browser
@@ -116,6 +122,7 @@ def split(choice: tuple[str, ...]) -> Any:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A node_modules folder that has the peers, instead of installing them.",
 )
+@click.option("--bars", is_flag=True, help="Fail if wasm is slower than is asked for.")
 @click.option("--control", is_flag=True, help="The peer against itself: how far 1.00 is noise.")
 def main(
     names: list[str],
@@ -123,6 +130,7 @@ def main(
     rounds: int | None,
     build: Path,
     peers: Path | None,
+    bars: bool,
     control: bool,
 ) -> None:
     """Compare webconv with onnxruntime-web in one browser."""
@@ -137,7 +145,8 @@ def main(
     target.write_text(json.dumps(results, indent=1) + "\n")
     print_tables(Console(width=None if sys.stdout.isatty() else 140), results)
     click.echo(f"{results['browser']}, {results['webgpu_adapter']}; samples in {target}")
-    for line in disagreements(results["times"] + results["first_results"]):
+    wrong = disagreements(results["times"] + results["first_results"])
+    for line in wrong + (missed_bars(results) if bars else []):
         click.echo(f"error: {line}", err=True)
         sys.exit(1)
 

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import BenchmarkError
 from benchmarks.models import MODELS, make_input
-from benchmarks.report import disagreements, first_row, ratios, spread, time_row
+from benchmarks.report import disagreements, first_row, missed_bars, ratios, spread, time_row
 from benchmarks.session import ONNXRUNTIME_CODE, Session, Timing
 from webconv.verify.browser import Browser, NoBrowserError
 
@@ -139,3 +139,17 @@ def test_statistics() -> None:
 def test_disagreement_is_an_error(gap: float | None, count: int) -> None:
     row = {"model": "char", "backend": "wasm", "max_abs_diff": gap}
     assert len(disagreements([row])) == count
+
+
+def test_missed_bars_are_named() -> None:
+    def row(model: str, backend: str, median: float) -> dict[str, object]:
+        return {"model": model, "backend": backend, "ratio": {"median": median}}
+
+    results = {
+        "times": [row("char", "wasm", 0.7), row("big", "wasm", 1.2), row("big", "webgpu", 3)],
+        "first_results": [row("char", "wasm", 0.2), row("big", "wasm", 0.5)],
+    }
+    assert missed_bars(results) == [
+        "big on wasm: a run takes 1.200 of the peer's time",
+        "char on wasm: the first result takes 0.200 of the peer's time",
+    ]

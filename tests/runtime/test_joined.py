@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from webconv.backends import runtime_files as module
-from webconv.backends.runtime_files import join_modules, runtime_files
+from webconv.backends.runtime_files import join_modules, runtime_files, whole_entry
 from webconv.ir.errors import GraphError
 
 
@@ -24,3 +24,13 @@ def test_one_name_in_two_modules_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "_source", sources.__getitem__)
     with pytest.raises(GraphError, match=r"b\.js and a.js both define x"):
         join_modules(("a.js", "b.js"), {})
+
+
+@pytest.mark.parametrize("backend", ["wasm", "webgpu", "webgl"])
+def test_an_entry_exports_only_what_is_public(backend: str) -> None:
+    text = whole_entry(backend, True, "// Head.\n\nexport const load = 1;\n")
+    assert text.startswith("// Head.\n")
+    exported = [line for line in text.splitlines() if line.startswith("export ")]
+    assert exported == ["export const load = 1;"]
+    assert "class States" in text
+    assert "import {" not in text
