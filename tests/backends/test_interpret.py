@@ -191,7 +191,7 @@ def test_recurrence_in_a_ring() -> None:
         store(y, step, j.index, value=new),
     )
     first = Kernel("zero", (j,), (store(h, j.index, value=Const(0.0, "f32"), ring=0),))
-    loop = Loop(t, N, (Kernel("step", (j,), stores),), 1)
+    loop = Loop(t, N, (Kernel("step", (j,), stores),))
     data = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
     want, state = [], np.zeros(2, np.float32)
     for row in data:
