@@ -35,9 +35,16 @@ class Atom:
         return ()
 
 
+# What begins the name of a symbol that an input's element binds; it may be negative.
+SIGNED = "value_"
+
+
 @dataclass(frozen=True)
 class Symbol(Atom):
-    """A named size, at least 0; `bound` is an exclusive upper bound where one is known."""
+    """A named size, at least 0 unless its name begins with `value_`: an integer input's element.
+
+    `bound` is an exclusive upper bound where one is known.
+    """
 
     name: str
     bound: Dim | None = None
@@ -47,7 +54,8 @@ class Symbol(Atom):
         object.__setattr__(self, "text", self.name)
 
     def bounds(self) -> tuple[float, float]:
-        return 0, math.inf if self.bound is None else max(0, bounds(self.bound)[1] - 1)
+        low = -math.inf if self.name.startswith(SIGNED) else 0
+        return low, math.inf if self.bound is None else max(0, bounds(self.bound)[1] - 1)
 
 
 @dataclass(frozen=True)

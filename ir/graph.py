@@ -17,13 +17,17 @@ from webconv.ir.op import Array, Guard, Op, TensorType, bind
 
 
 class Value:
-    """Output `index` of a node; compared by identity."""
+    """Output `index` of a node; compared by identity.
 
-    __slots__ = ("index", "node", "type")
+    `known` holds the Dims that its elements are, where a frontend knows them: arithmetic on shapes.
+    """
+
+    __slots__ = ("index", "known", "node", "type")
     __match_args__ = ("node",)
 
     def __init__(self, node: Node, index: int, type: TensorType) -> None:
         self.node, self.index, self.type = node, index, type
+        self.known: Array | None = None
 
     @property
     def shape(self) -> tuple[Dim, ...]:
@@ -65,9 +69,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Input(Op):
-    """A value that comes from outside: an input of the graph or a state that it reads."""
+    """A value that comes from outside: an input of the graph or a state that it reads.
+
+    `sizes` are symbols that its elements bind, in row-major order: an integer input that is used
+    as a size. Such symbols are named `value_...` and may be negative.
+    """
 
     type: TensorType
+    sizes: tuple[str, ...] = ()
 
     def infer(self) -> tuple[TensorType, ...]:  # type: ignore[override]
         return (self.type,)
@@ -173,7 +182,19 @@ class Graph:
         for v in (*self.inputs.values(), *self.reads.values()):
             for d in v.shape:
                 found |= dict.fromkeys(sorted(dims.symbols(d)))
-        return tuple(found)
+        return (*found, *self.value_symbols)
+
+    @cached_property
+    def value_symbols(self) -> dict[str, tuple[str, int]]:
+        """Symbols that an input's elements bind, if anything uses them: input name, element."""
+        used = {s for n in self.nodes for s in dims.symbols(*n.op.dims)}
+        used |= {s for g in self.guards for s in dims.symbols(g.left, g.right)}
+        return {
+            symbol: (name, k)
+            for name, v in self.inputs.items()
+            for k, symbol in enumerate(getattr(v.node.op, "sizes", ()))
+            if symbol in used
+        }
 
     def bound(self, values: Mapping[str, Dim]) -> Graph:
         """The graph with symbols replaced."""

@@ -106,8 +106,8 @@ class _Parser:
         elif _identifier(call.func) in ("constant", "weight"):
             node = Node(Constant(self._array(call)), (), name)
         else:
-            kind, (key, type) = _called(call)
-            node = Node(Input(self._type(type)), (), _text(key))
+            kind, (key, type, *sizes) = _called(call)
+            node = Node(Input(self._type(type), tuple(map(_text, sizes))), (), _text(key))
             parts[kind][_text(key)] = node.outputs[0]
         self._values |= dict(zip(variables, node.outputs, strict=True))
 

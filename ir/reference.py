@@ -28,6 +28,7 @@ def run(
     states = {} if states is None else states
     given = {name: _input(name, v, inputs) for name, v in graph.inputs.items()}
     sizes = bind_sizes({n: (v, given[n].shape) for n, v in graph.inputs.items()})
+    sizes |= {s: int(given[n].flat[k]) for s, (n, k) in graph.value_symbols.items()}
     for state in program.states:
         if state.name in graph.reads and state.name not in states:
             shape = tuple(dims.evaluate(d, sizes) for d in state.type.shape)

@@ -5,6 +5,7 @@
 
     with entry("main"):
         tokens = input("tokens", i32[batch, 80])
+        k = input("k", i64[()], "value_k_0")
         table = weight(f32[6000, 128], 0)
         embedding = Gather(axis=0)(table, tokens)
         y, h_n, c_n = LSTM(direction="reverse")(x, w, r, None, name="lstm_1")
@@ -94,7 +95,8 @@ class _Printer:
         for kind, values in (("input", graph.inputs), ("read", graph.reads)):
             for name, v in values.items():
                 variable = self._name(v, name)
-                yield f"    {variable} = {kind}({_quoted(name)}, {type_text(v.type)})"
+                sizes = "".join(f", {_quoted(size)}" for size in _sizes(v))
+                yield f"    {variable} = {kind}({_quoted(name)}, {type_text(v.type)}{sizes})"
         for node in graph.nodes:
             if not isinstance(node.op, Input):
                 yield "    " + self._node(node)
@@ -172,3 +174,7 @@ def _number(x: object) -> str:
     if isinstance(x, np.bool_):
         return str(bool(x))
     return str(x)
+
+
+def _sizes(value: Value) -> tuple[str, ...]:
+    return value.node.op.sizes if isinstance(value.node.op, Input) else ()

@@ -46,6 +46,7 @@ def load(
         frontend=frontend,
         weights=None if weights is None else Path(weights),
         input_shapes=input_shapes,
+        constants=edits.constants if edits else None,
         plugins=[Path(p) for p in plugins],
     )
     return edit(program, edits) if edits else program

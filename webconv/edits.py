@@ -36,9 +36,7 @@ class Edits:
 
 
 def edit(program: Program, edits: Edits) -> Program:
-    """`program` with all `edits` made."""
-    for name, value in edits.constants.items():
-        program = fix_input(program, name, value)
+    """`program` with all `edits` made but the constants, which frontends take."""
     for name, head in edits.heads.items():
         program = add_head(program, name, head)
     for source, target in edits.states.items():
@@ -75,12 +73,13 @@ def fix_input(program: Program, name: str, value: object) -> Program:
             return graph
         old = graph.inputs[name]
         inputs = {k: v for k, v in graph.inputs.items() if k != name}
-        return rewire(graph, {old: _constant(name, old.type, value)}, inputs=inputs)
+        return rewire(graph, {old: constant_input(name, old.type, value)}, inputs=inputs)
 
     return _every(program, change)
 
 
-def _constant(name: str, t: TensorType, value: object) -> Value:
+def constant_input(name: str, t: TensorType, value: object) -> Value:
+    """The constant that stands for an input of type `t`: `value` broadcast to its shape."""
     try:
         array: Array = np.asarray(value, t.dtype.numpy)
         exact = np.array_equal(array, np.asarray(value)) or t.dtype.is_float

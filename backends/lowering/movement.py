@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from webconv.backends.expr import Const, Expr, Index, f32, wrap
+from webconv.backends.expr import Const, Expr, Index, call, f32, select, wrap
 from webconv.backends.kernel import COMPUTE
-from webconv.backends.lowering.elementwise import broadcast_index
+from webconv.backends.lowering.elementwise import broadcast_index, convert
 from webconv.backends.tensor import Context, Tensor, guarded, reindex, stored, view, where
 from webconv.ir import dims, dtypes, ops
 from webconv.ir.dims import Dim, Shape
@@ -117,6 +117,19 @@ def iota(ctx: Context, op: Any) -> Tensor:
     return Tensor(dtypes.i32, (op.size,), lambda index: Index(index[0]))
 
 
+def sizes(ctx: Context, op: Any) -> Tensor:
+    """A choice among the sizes by the index."""
+
+    def at(index: tuple[Dim, ...]) -> Expr:
+        values = [convert(Index(d), dtypes.i32, op.dtype) for d in op.values]
+        picked = values[-1]
+        for k, value in reversed(list(enumerate(values[:-1]))):
+            picked = select(call("eq", Index(index[0]), k), value, picked)
+        return picked
+
+    return Tensor(op.dtype, (len(op.values),), at)
+
+
 LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.Reshape: reshape,
     ops.Transpose: transpose,
@@ -125,4 +138,5 @@ LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.Pad: pad,
     ops.Concat: concat,
     ops.Iota: iota,
+    ops.Sizes: sizes,
 }

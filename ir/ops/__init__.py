@@ -36,7 +36,7 @@ from webconv.ir.ops.indexing import (
     TopK,
 )
 from webconv.ir.ops.linear import AveragePool, Conv, ConvTranspose, MatMul, MaxPool
-from webconv.ir.ops.movement import Concat, Expand, Iota, Pad, Reshape, Slice, Transpose
+from webconv.ir.ops.movement import Concat, Expand, Iota, Pad, Reshape, Sizes, Slice, Transpose
 from webconv.ir.ops.recurrent import GRU, LSTM, RNN, Recurrent
 from webconv.ir.ops.reduction import (
     ArgMax,
@@ -58,7 +58,7 @@ OPS: dict[str, type[Op]] = ELEMENTWISE | {
         *(ScaledTanh, Swish, ThresholdedRelu, Where),
         *(CumSum, Gather, GatherElements, GatherND, ScatterElements, ScatterND, TopK),
         *(AveragePool, Conv, ConvTranspose, MatMul, MaxPool),
-        *(Concat, Expand, Iota, Pad, Reshape, Slice, Transpose),
+        *(Concat, Expand, Iota, Pad, Reshape, Sizes, Slice, Transpose),
         *(GRU, LSTM, RNN, Scan),
         *(ArgMax, ArgMin, LogSoftmax, Normalize, Softmax),
         *(ReduceMax, ReduceMean, ReduceMin, ReduceProd, ReduceSum),

@@ -8,6 +8,7 @@ import numpy as np
 
 from webconv.ir import dims, dtypes
 from webconv.ir.dims import Dim, Shape
+from webconv.ir.dtypes import DType
 from webconv.ir.op import Array, Guard, Op, TensorType, concrete, normalise_axis, require, unify
 
 
@@ -177,3 +178,18 @@ class Iota(Op):
 
     def eval(self, *arrays: Array) -> tuple[Array, ...]:
         return (np.arange(*concrete([self.size]), dtype=np.int32),)
+
+
+@dataclass(frozen=True)
+class Sizes(Op):
+    """A vector of the values that Dims have: how a size becomes data."""
+
+    values: Shape
+    dtype: DType = dtypes.i64
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        require(self.dtype.is_integer, f"sizes are integers, not {self.dtype}")
+        return (TensorType(self.dtype, (len(self.values),)),)
+
+    def eval(self, *arrays: Array) -> tuple[Array, ...]:
+        return (np.array(concrete(self.values), np.int64).astype(self.dtype.numpy),)

@@ -57,12 +57,21 @@ def load(
     frontend: str | None = None,
     weights: Path | None = None,
     input_shapes: Mapping[str, tuple[Dim, ...]] | None = None,
+    constants: Mapping[str, object] | None = None,
     plugins: Sequence[Path] = (),
 ) -> Program:
     """The model at `path`, read by `frontend` or by the one that its content asks for."""
     chosen = frontend or detect(path)
-    if chosen != "keras":
-        raise UnsupportedError(f"{chosen} models cannot be read yet; only keras models can")
-    from webconv.frontends import keras
+    if chosen == "keras":
+        from webconv.edits import fix_input
+        from webconv.frontends import keras
 
-    return keras.load(path, weights=weights, input_shapes=input_shapes, plugins=plugins)
+        program = keras.load(path, weights=weights, input_shapes=input_shapes, plugins=plugins)
+        for name, value in (constants or {}).items():
+            program = fix_input(program, name, value)
+        return program
+    if chosen == "onnx":
+        from webconv.frontends import onnx
+
+        return onnx.load(path, input_shapes=input_shapes, constants=constants)
+    raise UnsupportedError(f"{chosen} models cannot be read yet; keras and onnx models can")

@@ -209,7 +209,7 @@ def tile(x: Value, repeats: Sequence[Dim]) -> Value:
     return x
 
 
-def one_hot(indices: Value, depth: int, dtype: DType) -> Value:
+def one_hot(indices: Value, depth: Dim, dtype: DType) -> Value:
     """`[..., depth]` with 1 at each index; all 0 for an index out of range."""
     classes = cast(ops.Iota(depth)(), indices.type.dtype)
     return cast(ops.Equal()(expand_dims(indices, -1), classes), dtype)

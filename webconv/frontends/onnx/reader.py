@@ -1,0 +1,58 @@
+"""Reads the protobuf, and checks what must hold before anything is converted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from webconv.ir.errors import ModelFormatError, UnsupportedError
+
+OLDEST = 7
+# Protobuf's own limit is 100 messages; a graph within a graph takes three.
+DEEPEST = 24
+
+
+def read(path: Path) -> onnx.ModelProto:
+    """The model in a file, without external data.
+
+    Raises ModelFormatError if it is damaged, UnsupportedError if its opset is too old.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelFormatError(f"the file cannot be read: {error.strerror}") from None
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise ModelFormatError(f"it is not an ONNX model, or a damaged one: {error}") from None
+    check(model)
+    return model
+
+
+def check(model: onnx.ModelProto) -> None:
+    """What no conversion could do without."""
+    if not model.HasField("graph") or not model.graph.output:
+        raise ModelFormatError("it is not an ONNX model, or a damaged one: it has no outputs")
+    opset = opsets(model).get("", OLDEST)
+    if opset < OLDEST:
+        raise UnsupportedError(f"opset {opset} is older than {OLDEST}; export the model again")
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise UnsupportedError(f"opset {opset} is newer than {newest}, the newest that onnx knows")
+
+
+def opsets(proto: onnx.ModelProto | onnx.FunctionProto) -> dict[str, int]:
+    """The version of each domain that a model or function imports."""
+    return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in proto.opset_import}
+
+
+def graphs_of(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs that a node holds as attributes."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
