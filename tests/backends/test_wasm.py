@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import pytest
 
-from tests.cases import CASES, Case, check, describe, expected
+from tests.cases import CASES, Array, Case, check, describe, expected
 from webconv.backends import wasm
 from webconv.backends.compiled import gather_weights
 from webconv.backends.lower import lower
 from webconv.backends.wasm.host import Instance
+from webconv.ir.graph import Program
 
 
-@pytest.mark.parametrize("case", CASES, ids=describe(CASES))
-def test_case(case: Case) -> None:
-    program = case.program()
+def instances(program: Program) -> Iterator[Instance]:
+    """The program in wasmtime, in each variant."""
     entries = {"main": lower(program)}
     weights = gather_weights(entries.values())
     compiled = wasm.compile(program, entries, weights)
     for variant in wasm.VARIANTS:
         module = compiled.files[f"{variant}.wasm"]
-        instance = Instance(module, program, entries, weights, compiled.descriptor)
+        yield Instance(module, program, entries, weights, compiled.descriptor)
+
+
+def run_program(program: Program, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs of the program's first variant."""
+    return next(instances(program)).run(dict(feeds))
+
+
+@pytest.mark.parametrize("case", CASES, ids=describe(CASES))
+def test_case(case: Case) -> None:
+    for instance in instances(case.program()):
         check(case, instance.run(case.feeds()), expected(case))
