@@ -47,7 +47,8 @@ class Weights:
         """
         shards: list[bytearray] = [bytearray()]
         start = 0
-        for s in self.segments.values():
+        # Equal arrays of two buffers are one segment.
+        for s in {s.offset: s for s in self.segments.values()}.values():
             full = s.offset + s.nbytes - start > SHARD_BYTES
             if full and shards[-1]:
                 shards[-1].extend(bytes(s.offset - start - len(shards[-1])))

@@ -68,7 +68,9 @@ def input_shape(name: str, proto: onnx.TypeProto.Tensor) -> tuple[Dim, ...]:
         if d.HasField("dim_value") and d.dim_value >= 0:
             shape.append(d.dim_value)
         else:
-            shape.append(dims.symbol(symbol_name(d.dim_param or f"{name}_{axis}")))
+            # paddle2onnx calls every size that it does not know "?".
+            named = "" if d.dim_param == "?" else d.dim_param
+            shape.append(dims.symbol(symbol_name(named or f"{name}_{axis}")))
     return tuple(shape)
 
 
