@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -43,6 +44,7 @@ def plain_dims(text: str) -> str:
     return "[" + re.sub(r"[^\w\s,()+*-]|\*/", "_", text, flags=re.ASCII) + "]"
 
 
+@cache
 def _environment(html: bool) -> Environment:
     env = Environment(
         loader=PackageLoader("webconv.backends", "templates"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import resources
 
 from webconv.ir.errors import GraphError
@@ -53,7 +54,7 @@ def join_modules(names: Sequence[str], homes: Mapping[str, str]) -> str:
     bodies = []
     header = ""
     for name in names:
-        source = without_comments(_source(name))
+        source = _code(name)
         header = _match(_HEADER, source)
         for found, module in _IMPORT.findall(source):
             if module not in names:
@@ -85,6 +86,12 @@ def _match(pattern: re.Pattern[str], text: str) -> str:
     return found[0] if found else ""
 
 
+@cache
+def _code(name: str) -> str:
+    return without_comments(_source(name))
+
+
+@cache
 def _source(name: str) -> str:
     return (resources.files("webconv.runtime_js") / "src" / name).read_text("utf-8")
 
