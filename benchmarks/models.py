@@ -19,6 +19,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.files import write_inputs
+
 Array = NDArray[Any]
 
 INPUT = "x"
@@ -216,10 +218,11 @@ def write_keras(model: Model, weights: Weights, path: Path) -> None:
 
 
 def write_models(names: list[str], folder: Path) -> None:
-    """Write NAME.onnx and NAME.h5 for each model."""
+    """Write NAME.onnx, NAME.h5 and NAME.inputs.json for each model."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         model = MODELS[name]
         weights = make_weights(model)
         (folder / f"{name}.onnx").write_bytes(onnx_model(model, weights).SerializeToString())
         write_keras(model, weights, folder / f"{name}.h5")
+        write_inputs({INPUT: make_input(model)}, folder / f"{name}.inputs.json")

@@ -1,6 +1,7 @@
 """Compares webconv with onnxruntime-web in one browser: `python -m benchmarks.run`.
 
-Models are made from a seed, the peer comes from npm at a pinned version, both run with one thread.
+Models are made from a seed or are real files, the peer comes from npm at a pinned version, both
+run with one thread.
 The sides take turns in one page for the times, and in fresh pages for the first results. Tables go
 to the terminal, all samples to build/bench.json.
 """
@@ -17,6 +18,7 @@ import click
 from rich.console import Console
 
 from benchmarks import BenchmarkError
+from benchmarks.files import FILES, SHARED, copy_files, present
 from benchmarks.models import MODELS, write_models
 from benchmarks.peers import install_peers, pinned
 from benchmarks.report import (
@@ -41,8 +43,12 @@ def convert(names: list[str], models: Path, bundles: Path) -> None:
     bundles.mkdir(parents=True, exist_ok=True)
     for name in names:
         out = bundles / f"{name}_web"
-        command = [sys.executable, "-m", "webconv", "convert", str(models / f"{name}.h5")]
+        made = name in MODELS
+        command = [sys.executable, "-m", "webconv", "convert"]
+        command += [str(models / f"{name}.{'h5' if made else 'onnx'}")]
         command += ["-o", str(out), "--force", "--quiet"]
+        for key, value in {} if made else FILES[name].constants.items():
+            command += ["--const", f"{key}={value}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
@@ -86,12 +92,14 @@ def benchmark(
     rounds: int | None,
     *,
     peers: Path | None,
+    shared: Path,
     control: bool,
 ) -> dict[str, Any]:
     """Prepare files below `build` and measure."""
     modules = peers or install_peers(build / "peers")
     models, bundles = build / "bench" / "models", build / "bench" / "bundles"
-    write_models(names, models)
+    write_models([name for name in names if name in MODELS], models)
+    copy_files([name for name in names if name in FILES], shared, models)
     if not control:
         convert(names, models, bundles)
     with Browser() as browser:
@@ -113,7 +121,9 @@ def split(choice: tuple[str, ...]) -> Any:
 
 
 @click.command()
-@click.option("--models", "names", default="all", callback=split(tuple(MODELS)), show_default=True)
+@click.option(
+    "--models", "names", default="all", callback=split((*MODELS, *FILES)), show_default=True
+)
 @click.option("--backend", "backends", default="wasm,webgpu,webgl", callback=split(BACKENDS))
 @click.option("--rounds", type=click.IntRange(1), help="Samples a side; fewer on GPU adapters.")
 @click.option("--build", type=click.Path(path_type=Path), default=Path("build"))
@@ -121,6 +131,12 @@ def split(choice: tuple[str, ...]) -> Any:
     "--peers",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A node_modules folder that has the peers, instead of installing them.",
+)
+@click.option(
+    "--shared",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=SHARED,
+    help="The folder of real models, beside the checkout.",
 )
 @click.option("--bars", is_flag=True, help="Fail if wasm is slower than is asked for.")
 @click.option("--control", is_flag=True, help="The peer against itself: how far 1.00 is noise.")
@@ -130,14 +146,20 @@ def main(
     rounds: int | None,
     build: Path,
     peers: Path | None,
+    shared: Path,
     bars: bool,
     control: bool,
 ) -> None:
     """Compare webconv with onnxruntime-web in one browser."""
     if control:
         backends = [backend for backend in backends if backend in ONNXRUNTIME_BACKENDS]
+    if set(names) == {*MODELS, *FILES} and (absent := FILES.keys() - set(present(shared))):
+        click.echo(f"not in {shared}: {', '.join(sorted(absent))}", err=True)
+        names = [name for name in names if name not in absent]
     try:
-        results = benchmark(build, names, backends, rounds, peers=peers, control=control)
+        results = benchmark(
+            build, names, backends, rounds, peers=peers, shared=shared, control=control
+        )
     except (BenchmarkError, WebconvError) as error:
         raise click.ClickException(str(error)) from error
     build.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from benchmarks import BenchmarkError
-from benchmarks.models import MODELS, Array, make_ids
+from benchmarks.models import Array
 from webconv.verify.browser import Browser
 
 PAGE = Path(__file__).parent / "page"
@@ -90,7 +90,7 @@ class Session:
         """Time the sides in turns in one page; gives what `page/measure.js` measured of each."""
         plan = {
             "choices": [asdict(choice) for choice in choices],
-            "input": _input(name),
+            "inputs": self._inputs(name),
             "rounds": timing.rounds,
             "sampleMs": timing.sample_ms,
             "warmMs": timing.warm_ms,
@@ -112,7 +112,7 @@ class Session:
 
     def _first(self, name: str, choice: Choice) -> tuple[float, Array, dict[str, int]]:
         """Open a page that loads one side; gives its time, output and files fetched."""
-        order = json.dumps({"choice": asdict(choice), "input": _input(name)})
+        order = json.dumps({"choice": asdict(choice), "inputs": self._inputs(name)})
         start = len(self.browser.server.visits)
         with self.browser.page(f"{self._page}first.html#{quote(order)}") as page:
             page.wait_for("globalThis.first", timeout=LIMIT)
@@ -123,6 +123,10 @@ class Session:
         files = {path: self._gzip_size(path) for path in sorted(paths) if _counts(path)}
         return first["milliseconds"], np.array(first["output"], np.float32), files
 
+    def _inputs(self, name: str) -> str:
+        """Give where the inputs of a model lie."""
+        return f"{self._models}{name}.inputs.json"
+
     def _gzip_size(self, path: str) -> int:
         """Give the size of a served file as gzip -9 packs it."""
         body = self.browser.server.reply(path).body
@@ -132,11 +136,4 @@ class Session:
 def _counts(path: str) -> bool:
     """Tell whether a fetched path belongs to the runtime: not weights, not our measuring."""
     ours = path.startswith(("/benchmark/", "/_webconv/", "/favicon"))
-    return not ours and WEIGHT_FILES.search(path) is None
-
-
-def _input(name: str) -> dict[str, Any]:
-    """Give a model's input as `page/sides.js` takes it."""
-    model = MODELS[name]
-    ids = make_ids(model)[0].tolist()
-    return {"ids": ids, "oneHot": None if model.embedding else model.vocabulary}
+    return not (ours or path.endswith(".inputs.json")) and WEIGHT_FILES.search(path) is None

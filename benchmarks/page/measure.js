@@ -1,11 +1,11 @@
 /**
  * Opens two runtimes in one page and times them in turns.
  *
- * @import { Choice, Input, Side } from './sides.js'
+ * @import { Choice, Side, Tensor } from './sides.js'
  *
  * @typedef {object} Plan
  * @property {Choice[]} choices the sides, one or two
- * @property {Input} input
+ * @property {string} inputs where the inputs lie
  * @property {number} rounds
  * @property {number} sampleMs how long one sample should take, in which a side runs many times
  * @property {number} warmMs how long each side runs before anything is timed
@@ -13,13 +13,13 @@
  * @typedef {object} Measured
  * @property {number[]} samples milliseconds per run, one for each round
  * @property {number} repeats runs in a sample
- * @property {Float32Array} output
+ * @property {Float32Array} output all outputs, joined
  * @property {any} report
  * @property {Record<string, number>} loading GPU calls until the first result
  * @property {Record<string, number>} running GPU calls of a later run
  */
 import { count } from './counters.js';
-import { open } from './sides.js';
+import { joined, open, read } from './sides.js';
 
 /** Runs that a warm-up has at least: the first compiles, the second may settle buffers. */
 const WARM_RUNS = 3;
@@ -28,9 +28,10 @@ const WARM_RUNS = 3;
  * @param {Plan} plan
  * @returns {Promise<Measured[]>}
  */
-export async function measure({ choices, input, rounds, sampleMs, warmMs }) {
+export async function measure({ choices, inputs, rounds, sampleMs, warmMs }) {
+  const feeds = await read(inputs);
   const opened = [];
-  for (const choice of choices) opened.push(await prepare(choice, input, warmMs, sampleMs));
+  for (const choice of choices) opened.push(await prepare(choice, feeds, warmMs, sampleMs));
   /** @type {number[][]} */
   const samples = opened.map(() => []);
   for (let round = 0; round < rounds; round++) {
@@ -48,19 +49,19 @@ export async function measure({ choices, input, rounds, sampleMs, warmMs }) {
  * Opens and warms a side, and counts what it asks of the GPU.
  *
  * @param {Choice} choice
- * @param {Input} input
+ * @param {Tensor[]} feeds
  * @param {number} warmMs
  * @param {number} sampleMs
  * @returns {Promise<{ side: Side, measured: Omit<Measured, 'samples'> }>}
  */
-async function prepare(choice, input, warmMs, sampleMs) {
+async function prepare(choice, feeds, warmMs, sampleMs) {
   const counters = count();
-  const side = await open(choice, input);
+  const side = await open(choice, feeds);
   await side.run();
   const loading = counters.take();
   await side.run();
   counters.take();
-  const output = Float32Array.from(await side.run());
+  const output = joined(await side.run());
   const running = counters.take();
   counters.stop();
   const perRun = await warm(side, warmMs);

@@ -7,58 +7,79 @@
  * @property {string} code the module to import
  * @property {string} model where the model lies; a webconv bundle knows that itself
  *
- * @typedef {object} Input
- * @property {number[]} ids
- * @property {number | null} oneHot width of the rows to make of the ids, null to pass the ids
- *
  * @typedef {object} Tensor
  * @property {string} name
- * @property {Float32Array | Int32Array} data
+ * @property {'float32' | 'int32' | 'int64'} dtype
+ * @property {Float32Array | Int32Array | BigInt64Array} data
  * @property {number[]} shape
  *
+ * @typedef {Record<string, { data: any }>} Outputs
+ *
  * @typedef {object} Side
- * @property {() => Promise<Float32Array>} run
+ * @property {() => Promise<Outputs>} run
  * @property {() => Promise<void>} dispose
  * @property {any} report what the runtime says of itself
  */
 
-/** @type {Record<Choice['runtime'], (choice: Choice, input: Tensor) => Promise<Side>>} */
+/** @type {Record<Choice['runtime'], (choice: Choice, feeds: Tensor[]) => Promise<Side>>} */
 const RUNTIMES = { webconv: openWebconv, onnxruntime: openOnnxruntime };
 
-/**
- * @param {Choice} choice
- * @param {Input} input
- * @returns {Promise<Side>}
- */
-export function open(choice, input) {
-  return RUNTIMES[choice.runtime](choice, tensor(input));
-}
-
-/**
- * @param {Input} input
- * @returns {Tensor}
- */
-function tensor({ ids, oneHot }) {
-  const name = 'x';
-  if (oneHot === null) return { name, data: Int32Array.from(ids), shape: [1, ids.length] };
-  const data = new Float32Array(ids.length * oneHot);
-  ids.forEach((id, row) => {
-    data[row * oneHot + id] = 1;
-  });
-  return { name, data, shape: [1, ids.length, oneHot] };
-}
+/** @type {Record<Tensor['dtype'], (values: number[]) => Tensor['data']>} */
+const ARRAYS = {
+  float32: (values) => Float32Array.from(values),
+  int32: (values) => Int32Array.from(values),
+  int64: (values) => BigInt64Array.from(values, BigInt),
+};
 
 /**
  * @param {Choice} choice
- * @param {Tensor} input
+ * @param {Tensor[]} feeds
  * @returns {Promise<Side>}
  */
-async function openWebconv({ backend, code }, { name, data, shape }) {
+export function open(choice, feeds) {
+  return RUNTIMES[choice.runtime](choice, feeds);
+}
+
+/**
+ * Fetches the inputs of a model.
+ *
+ * @param {string} url
+ * @returns {Promise<Tensor[]>}
+ */
+export async function read(url) {
+  /** @type {(Omit<Tensor, 'data'> & { data: number[] })[]} */
+  const inputs = await (await fetch(url)).json();
+  return inputs.map((input) => ({ ...input, data: ARRAYS[input.dtype](input.data) }));
+}
+
+/**
+ * All outputs one after the other, in the order of their names, which both runtimes know.
+ *
+ * @param {Outputs} outputs
+ * @returns {Float32Array}
+ */
+export function joined(outputs) {
+  const names = Object.keys(outputs).sort();
+  return Float32Array.from(names.flatMap((name) => Array.from(outputs[name].data, Number)));
+}
+
+/**
+ * @param {Choice} choice
+ * @param {Tensor[]} feeds
+ * @returns {Promise<Side>}
+ */
+async function openWebconv({ backend, code }, feeds) {
   const { load } = await import(code);
   const runner = await load({ backendOrder: [backend], allowSoftware: true });
-  const feed = { [runner.inputs[0].name ?? name]: { data, shape } };
+  // Inputs that were fixed when converting are not asked for.
+  const asked = new Set(runner.inputs.map((/** @type {Tensor} */ input) => input.name));
+  const feed = Object.fromEntries(
+    feeds
+      .filter(({ name }) => asked.has(name))
+      .map(({ name, data, shape }) => [name, { data, shape }]),
+  );
   return {
-    run: async () => /** @type {any} */ (Object.values(await runner.run(feed))[0]).data,
+    run: () => runner.run(feed),
     dispose: () => runner.dispose(),
     report: runner.report,
   };
@@ -66,19 +87,20 @@ async function openWebconv({ backend, code }, { name, data, shape }) {
 
 /**
  * @param {Choice} choice
- * @param {Tensor} input
+ * @param {Tensor[]} feeds
  * @returns {Promise<Side>}
  */
-async function openOnnxruntime({ backend, code, model }, { name, data, shape }) {
+async function openOnnxruntime({ backend, code, model }, feeds) {
   const ort = await import(code);
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = 'error';
   const session = await ort.InferenceSession.create(model, { executionProviders: [backend] });
-  const dtype = data instanceof Int32Array ? 'int32' : 'float32';
   // Made once: that is the best this runtime can do, and it copies the data in on each run.
-  const feed = { [name]: new ort.Tensor(dtype, data, shape) };
+  const feed = Object.fromEntries(
+    feeds.map(({ name, dtype, data, shape }) => [name, new ort.Tensor(dtype, data, shape)]),
+  );
   return {
-    run: async () => (await session.run(feed)).y.data,
+    run: () => session.run(feed),
     dispose: () => session.release(),
     report: { version: ort.env.versions.web },
   };

@@ -48,5 +48,5 @@ def test_char_has_the_parameters_of_the_tutorial() -> None:
 
 def test_files_are_the_same_every_time(folder: Path, tmp_path: Path) -> None:
     write_models(["char"], tmp_path)
-    for name in ("char.onnx", "char.h5"):
+    for name in ("char.onnx", "char.h5", "char.inputs.json"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import BenchmarkError
+from benchmarks.files import write_inputs
 from benchmarks.models import MODELS, make_input
 from benchmarks.report import disagreements, first_row, missed_bars, ratios, spread, time_row
 from benchmarks.session import ONNXRUNTIME_CODE, Session, Timing
@@ -74,6 +75,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         (code / file).write_text(PEER)
     (root / "models").mkdir()
     (root / "models" / "char.onnx").write_bytes(b"\2" * 999)
+    for name in ("char", "sent"):
+        write_inputs({"x": make_input(MODELS[name])}, root / "models" / f"{name}.inputs.json")
     try:
         with Browser() as browser:
             yield Session(browser, root / "node_modules", root / "models", root / "bundles")
@@ -146,10 +149,14 @@ def test_missed_bars_are_named() -> None:
         return {"model": model, "backend": backend, "ratio": {"median": median}}
 
     results = {
-        "times": [row("char", "wasm", 0.7), row("big", "wasm", 1.2), row("big", "webgpu", 3)],
+        "times": [
+            *(row("char", "wasm", 0.7), row("big", "wasm", 1.2), row("big", "webgpu", 3)),
+            *(row("aecmos", "wasm", 1.4), row("attacut", "wasm", 1.6)),
+        ],
         "first_results": [row("char", "wasm", 0.2), row("big", "wasm", 0.5)],
     }
     assert missed_bars(results) == [
         "big on wasm: a run takes 1.200 of the peer's time",
+        "attacut on wasm: a run takes 1.600 of the peer's time",
         "char on wasm: the first result takes 0.200 of the peer's time",
     ]
