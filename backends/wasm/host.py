@@ -54,6 +54,8 @@ class Instance:
         plan = self.descriptor["entries"][index]
         shaped = {n: (v, np.shape(inputs[n])) for n, v in graph.inputs.items()}
         sizes = bind_sizes(shaped)
+        values = graph.value_symbols.items()
+        sizes |= {s: int(np.asarray(inputs[n]).flat[k]) for s, (n, k) in values}
         end = self._call(f"bind_{index}", *(sizes[s] for s in self.entries[entry].symbols))
         missing = end - self.memory.data_len(self.store)
         if missing > 0:
