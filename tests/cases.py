@@ -306,6 +306,8 @@ def _indexing(t: Table) -> None:
         np.array([[1, 2], [3, 0], [1, 2]], np.int32),
         normal(3),
     )
+    _scatter_edges(t)
+    _search(t)
     for exclusive in (F, T):
         for reverse in (F, T):
             t.add(
@@ -320,6 +322,101 @@ def _indexing(t: Table) -> None:
     t.add("topk_ties", ops.TopK(5), np.array([[1, 3, 3, 0, 3, 1, 1]], np.float32))
     t.add("topk_all", ops.TopK(7, 0), integers(-3, 3, 7))
     t.add("topk_symbolic", ops.TopK(2), normal(3, 8), symbolic=(("a", "b"),))
+
+
+def _scatter_edges(t: Table) -> None:
+    """Duplicates, indices below -n and from n on, no updates at all, sizes as symbols."""
+    rows = np.array([[1], [-1], [1], [4], [-5]], np.int32)
+    for reduction in ("none", "add", "mul", "max", "min"):
+        t.add(
+            f"scatter_nd_rows_{reduction}",
+            ops.ScatterND(reduction),
+            normal(4, 3),
+            rows,
+            normal(5, 3),
+        )
+        t.add(
+            f"scatter_nd_i8_{reduction}",
+            ops.ScatterND(reduction),
+            integers(-128, 127, 4, dtype=np.int8),
+            rows,
+            integers(-128, 127, 5, dtype=np.int8),
+        )
+    none = np.zeros((0, 1), np.int32)
+    t.add("scatter_nd_none", ops.ScatterND(), normal(4, 3), none, normal(0, 3))
+    t.add(
+        "scatter_nd_whole",
+        ops.ScatterND(),
+        normal(2, 3),
+        np.zeros((2, 0), np.int32),
+        normal(2, 2, 3),
+    )
+    t.add(
+        "scatter_none_empty",
+        ops.ScatterElements(0),
+        normal(4, 3),
+        np.zeros((0, 3), np.int32),
+        normal(0, 3),
+    )
+    t.add(
+        "scatter_nd_grid",
+        ops.ScatterND(),
+        normal(3, 4, 5),
+        integers(-3, 3, 2, 3, 1, dtype=np.int64),
+        normal(2, 3, 4, 5),
+    )
+    t.add(
+        "scatter_nd_symbolic",
+        ops.ScatterND(),
+        normal(3, 4, 2),
+        integers(0, 3, 5, 2),
+        normal(5, 2),
+        symbolic=(("a", "b", None), ("m", None), ("m", None)),
+    )
+    t.add(
+        "scatter_symbolic",
+        ops.ScatterElements(0, "add"),
+        normal(6, 2),
+        integers(-7, 7, 5, 2),
+        normal(5, 2),
+        symbolic=(("a", None), ("m", None), ("m", None)),
+    )
+    t.add(
+        "scatter_max_nan",
+        ops.ScatterElements(0, "max"),
+        np.array([1, np.nan, 3], np.float32),
+        np.array([0, 1, 2], np.int32),
+        np.array([np.nan, 5, 5], np.float32),
+    )
+    t.add("gather_none", ops.Gather(0), normal(5, 3), np.zeros((0, 2), np.int32))
+    t.add("gather_nd_none", ops.GatherND(), normal(5, 3), np.zeros((0, 1), np.int32))
+    t.add("gather_elements_none", ops.GatherElements(1), normal(5, 3), np.zeros((5, 0), np.int32))
+    t.add("gather_nd_range", ops.GatherND(), normal(5, 3), np.array([[-1, 3], [-6, -3]], np.int64))
+    t.add("topk_none", ops.TopK(0), normal(3, 4))
+    t.add("topk_nan", ops.TopK(4), np.array([[1, np.nan, -np.inf, np.inf, -0.0, 0.0]], np.float32))
+    t.add("topk_u8", ops.TopK(3), integers(0, 255, 9, dtype=np.uint8))
+
+
+def _search(t: Table) -> None:
+    ascending = np.array([-3, -1, -1, 0, 4, 4, 4, 9], np.int32)
+    values = np.array([[-9, -3, -1, 0, 1], [4, 5, 9, 10, -2]], np.int32)
+    for right in (F, T):
+        t.add(f"search_{right:d}", ops.SearchSorted(right), ascending, values)
+        t.add(
+            f"search_symbolic_{right:d}",
+            ops.SearchSorted(right),
+            ascending,
+            values,
+            symbolic=(("n",), ("a", None)),
+        )
+        t.add(
+            f"search_f32_{right:d}",
+            ops.SearchSorted(right),
+            ascending / np.float32(2),
+            values / np.float32(2),
+        )
+        t.add(f"search_one_{right:d}", ops.SearchSorted(right), np.array([4], np.int32), values)
+        t.add(f"search_nothing_{right:d}", ops.SearchSorted(right), ascending[:0], values)
 
 
 def _reduction(t: Table) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from webconv.backends.expr import Const, Expr, Index, as_index, call, select
 from webconv.backends.kernel import Loop, Store
-from webconv.backends.lowering.elementwise import narrow
+from webconv.backends.lowering.elementwise import narrow, scalar
 from webconv.backends.lowering.reduction import sort_key
-from webconv.backends.tensor import LOOP_COST, Context, Tensor, guarded, stored, view
+from webconv.backends.tensor import LOOP_COST, Context, Tensor, guarded, reindex, stored, view
 from webconv.ir import dims, dtypes, ops
 from webconv.ir.dims import Dim, Symbol
 from webconv.ir.op import Op
@@ -76,8 +76,8 @@ REDUCE: dict[str, Callable[[Expr, Expr], Expr]] = {
     "none": lambda old, new: new,
     "add": lambda old, new: old + new,
     "mul": lambda old, new: old * new,
-    "max": lambda old, new: call("max", old, new),
-    "min": lambda old, new: call("min", old, new),
+    "max": scalar(ops.Max()),
+    "min": scalar(ops.Min()),
 }
 
 
@@ -113,6 +113,8 @@ def scatter_nd(ctx: Context, op: Any, data: Tensor, indices: Tensor, updates: Te
     indices, updates = readable(ctx, indices), readable(ctx, updates)
     k = indices.shape[-1]
     assert isinstance(k, int)
+    if op.reduction == "none" and k < data.rank:
+        return replaced_rows(ctx, data, indices, updates)
     combine = REDUCE[op.reduction]
     symbols = [ctx.symbol(n) for n in indices.shape[:-1]]
 
@@ -131,6 +133,66 @@ def scatter_nd(ctx: Context, op: Any, data: Tensor, indices: Tensor, updates: Te
         return level((), data.at(index))
 
     return Tensor(data.dtype, data.shape, at, LOOP_COST)
+
+
+def replaced_rows(ctx: Context, data: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
+    """data with rows replaced: each row first finds its last update, then elements read it."""
+    k = indices.shape[-1]
+    assert isinstance(k, int)
+    lead = indices.shape[:-1]
+    symbols = [ctx.symbol(n) for n in lead]
+
+    def source(index: tuple[Dim, ...]) -> Expr:
+        def level(at: tuple[Dim, ...], acc: Expr) -> Expr:
+            if len(at) < len(symbols):
+                n, s = lead[len(at)], symbols[len(at)]
+                return ctx.fold(n, acc, lambda i, a: level((*at, i), a), None, s)
+            hit: Expr = Const(True, "bool")
+            for j in range(k):
+                target = index_value(indices.at((*at, j)), data.shape[j])
+                hit = hit & call("eq", target, Index(index[j]))
+            flat: Dim = 0
+            for i, n in zip(at, lead, strict=True):
+                flat = flat * n + i
+            return select(hit, Index(flat), acc)
+
+        return level((), Const(-1, "i32"))
+
+    count = dims.product(lead)
+    rows = ctx.store(Tensor(dtypes.i32, data.shape[:k], source, LOOP_COST))
+    data = readable(ctx, data)
+
+    def at(index: tuple[Dim, ...]) -> Expr:
+        row = rows.at(index[:k])
+        where = as_index(call("max", row, 0), count)
+        update = reindex((where, *index[k:]), (count, *data.shape[k:]), updates.shape)
+        found = row >= 0
+        return select(found, guarded(updates.at(update), found), data.at(index))
+
+    return Tensor(data.dtype, data.shape, at, 4)
+
+
+def search_sorted(ctx: Context, op: Any, ascending: Tensor, values: Tensor) -> Tensor:
+    """A binary search: bit by bit, the largest count whose last element still comes before."""
+    ascending = readable(ctx, ascending)
+    n = ascending.shape[0]
+    bits = n.bit_length() if isinstance(n, int) else 31
+
+    def at(index: tuple[Dim, ...]) -> Expr:
+        value = values.at(index)
+
+        def step(k: Dim, count: Expr) -> Expr:
+            probe = count + call("shl", Const(1, "i32"), Index(bits - 1 - k))
+            # Without overflow: counts stay at most n.
+            inside = (probe > 0) & (probe <= Index(n))
+            last = as_index(select(inside, probe - 1, 0), n)
+            element = guarded(ascending.at((last,)), inside)
+            before = element <= value if op.right else element < value
+            return select(inside & before, probe, count)
+
+        return ctx.fold(bits, Const(0, "i32"), step)
+
+    return Tensor(dtypes.i32, values.shape, at, LOOP_COST)
 
 
 def cumsum(ctx: Context, op: Any, x: Tensor) -> Tensor:
@@ -224,5 +286,6 @@ LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.ScatterElements: scatter_elements,
     ops.ScatterND: scatter_nd,
     ops.CumSum: cumsum,
+    ops.SearchSorted: search_sorted,
     ops.TopK: top_k,
 }

@@ -33,6 +33,7 @@ from webconv.ir.ops.indexing import (
     GatherND,
     ScatterElements,
     ScatterND,
+    SearchSorted,
     TopK,
 )
 from webconv.ir.ops.linear import AveragePool, Conv, ConvTranspose, MatMul, MaxPool
@@ -56,7 +57,7 @@ OPS: dict[str, type[Op]] = ELEMENTWISE | {
     for op in (
         *(Affine, BitwiseNot, Cast, Celu, Clip, Elu, Gelu, HardSigmoid, IsInf, LeakyRelu),
         *(ScaledTanh, Swish, ThresholdedRelu, Where),
-        *(CumSum, Gather, GatherElements, GatherND, ScatterElements, ScatterND, TopK),
+        *(CumSum, Gather, GatherElements, GatherND, ScatterElements, ScatterND, SearchSorted, TopK),
         *(AveragePool, Conv, ConvTranspose, MatMul, MaxPool),
         *(Concat, Expand, Iota, Pad, Reshape, Sizes, Slice, Transpose),
         *(GRU, LSTM, RNN, Scan),

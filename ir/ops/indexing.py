@@ -213,3 +213,25 @@ class TopK(Op):
             order = np.argsort(x, self.axis, "stable")
         picked = np.take(order, np.arange(self.k), self.axis)
         return np.take_along_axis(x, picked, self.axis), picked.astype(np.int32)
+
+
+@dataclass(frozen=True)
+class SearchSorted(Op):
+    """How many elements of an ascending vector are below each value; `right`: not above it.
+
+    The i32 counts are where a value would be inserted to keep the order, as `np.searchsorted`.
+    """
+
+    right: bool = False
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        ascending, values = types
+        rule = f"dtypes must be equal, but {ascending} meets {values}"
+        require(ascending.dtype == values.dtype, rule)
+        require(ascending.rank == 1, f"what is searched must be a vector, not {ascending}")
+        return (TensorType(dtypes.i32, values.shape),)
+
+    def eval(self, ascending: Array, values: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        if self.right:
+            return (np.asarray(np.searchsorted(ascending, values, "right"), np.int32),)
+        return (np.asarray(np.searchsorted(ascending, values), np.int32),)
