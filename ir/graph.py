@@ -14,6 +14,7 @@ from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import GraphError, ShapeError
 from webconv.ir.op import Array, Guard, Op, TensorType, bind
+from webconv.ir.schedule import Schedule
 
 
 class Value:
@@ -215,11 +216,16 @@ class Graph:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Entries over shared constants and states; most programs have the one entry `main`."""
+    """Entries over shared constants and states; most programs have the one entry `main`.
+
+    After `webconv.passes.stages` an entry with host operators is in `schedules`, and its stages are
+    among the entries.
+    """
 
     entries: Mapping[str, Graph]
     states: tuple[State, ...] = ()
     name: str = "model"
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = {s.name for s in self.states}

@@ -8,8 +8,9 @@ import numpy as np
 
 from webconv.ir import dims
 from webconv.ir.errors import ShapeError
-from webconv.ir.graph import Graph, Input, Program, Value
-from webconv.ir.op import Array, bind
+from webconv.ir.graph import Graph, Input, Node, Program, Value
+from webconv.ir.op import Array, Guard, bind
+from webconv.ir.ops.host import Bind, HostOp, bind_shape
 
 
 def run(
@@ -71,23 +72,60 @@ def evaluate(
     sizes: Mapping[str, int],
     precision: type[np.floating] = np.float64,
 ) -> dict[Value, Array]:
-    """Every value of `graph`, given its inputs and the values of its symbols."""
-    values: dict[Value, Array] = {}
-    for guard in graph.guards:
-        left, right = dims.evaluate(guard.left, sizes), dims.evaluate(guard.right, sizes)
-        if left != right:
-            raise ShapeError(f"{guard.left} = {left} must equal {guard.right} = {right}")
-    for value, array in sources.items():
-        values[value] = _cast(np.asarray(array), value, precision)
+    """Every value of `graph`, given its inputs and the values of its symbols.
+
+    What a host operator gives binds further symbols; nodes that use them wait for it.
+    """
+    values = {v: _cast(np.asarray(array), v, precision) for v, array in sources.items()}
+    known = dict(sizes)
+    unchecked = list(graph.guards)
+    waiting = [n for n in graph.nodes if not isinstance(n.op, Input)]
     with np.errstate(all="ignore"):
-        for node in graph.nodes:
-            if isinstance(node.op, Input):
-                continue
-            arguments = [None if v is None else values[v] for v in node.inputs]
-            results = bind(node.op, sizes).eval(*arguments)  # type: ignore[arg-type]
-            for value, array in zip(node.outputs, results, strict=True):
-                values[value] = _cast(np.asarray(array), value, precision)
+        while True:
+            unchecked = [guard for guard in unchecked if not _checked(guard, known)]
+            later = [n for n in waiting if not _evaluated(n, values, known, precision)]
+            if not later or len(later) == len(waiting):
+                break
+            waiting = later
+    if later:
+        missing = ", ".join(sorted({s for n in later for s in dims.symbols(*n.op.dims)}))
+        raise ShapeError(f"{later[0]}: no value is known for {missing}")
     return values
+
+
+def _checked(guard: Guard, sizes: Mapping[str, int]) -> bool:
+    """True if the guard holds, False if it cannot be told yet."""
+    if not dims.symbols(*guard) <= sizes.keys():
+        return False
+    left, right = (dims.evaluate(d, sizes) for d in guard)
+    if left != right:
+        raise ShapeError(f"{guard.left} = {left} must equal {guard.right} = {right}")
+    return True
+
+
+def _evaluated(
+    node: Node,
+    values: dict[Value, Array],
+    sizes: dict[str, int],
+    precision: type[np.floating],
+) -> bool:
+    """Evaluate a node, if its inputs and symbols are known."""
+    if any(v is not None and v not in values for v in node.inputs):
+        return False
+    host = isinstance(node.op, HostOp)
+    needed = node.op.free_symbols if isinstance(node.op, HostOp) else dims.symbols(*node.op.dims)
+    if not needed <= sizes.keys():
+        return False
+    arguments = [None if v is None else values[v] for v in node.inputs]
+    results = bind(node.op, sizes).eval(*arguments)  # type: ignore[arg-type]
+    for value, array in zip(node.outputs, results, strict=True):
+        values[value] = _cast(np.asarray(array), value, precision)
+        if host:
+            bind_shape(value.type, np.shape(array), sizes)
+    if isinstance(node.op, Bind):
+        assert arguments[1] is not None
+        sizes |= node.op.bound_by(arguments[1])
+    return True
 
 
 def _cast(array: Array, value: Value, precision: type[np.floating]) -> Array:

@@ -10,6 +10,7 @@ from webconv.ir.ops.control import Scan
 from webconv.ir.ops.elementwise import (
     ELEMENTWISE,
     Affine,
+    BitCast,
     BitwiseNot,
     Cast,
     Celu,
@@ -26,6 +27,7 @@ from webconv.ir.ops.elementwise import (
     Unary,
     Where,
 )
+from webconv.ir.ops.host import Bind, HostOp, If, Loop
 from webconv.ir.ops.indexing import (
     CumSum,
     Gather,
@@ -36,7 +38,7 @@ from webconv.ir.ops.indexing import (
     SearchSorted,
     TopK,
 )
-from webconv.ir.ops.linear import AveragePool, Conv, ConvTranspose, MatMul, MaxPool
+from webconv.ir.ops.linear import ArgMaxPool, AveragePool, Conv, ConvTranspose, MatMul, MaxPool
 from webconv.ir.ops.movement import Concat, Expand, Iota, Pad, Reshape, Sizes, Slice, Transpose
 from webconv.ir.ops.recurrent import GRU, LSTM, RNN, Recurrent
 from webconv.ir.ops.reduction import (
@@ -55,19 +57,20 @@ from webconv.ir.ops.reduction import (
 OPS: dict[str, type[Op]] = ELEMENTWISE | {
     op.__name__: op
     for op in (
-        *(Affine, BitwiseNot, Cast, Celu, Clip, Elu, Gelu, HardSigmoid, IsInf, LeakyRelu),
+        *(Affine, BitCast, BitwiseNot, Cast, Celu, Clip, Elu, Gelu, HardSigmoid, IsInf, LeakyRelu),
         *(ScaledTanh, Swish, ThresholdedRelu, Where),
         *(CumSum, Gather, GatherElements, GatherND, ScatterElements, ScatterND, SearchSorted, TopK),
-        *(AveragePool, Conv, ConvTranspose, MatMul, MaxPool),
+        *(ArgMaxPool, AveragePool, Conv, ConvTranspose, MatMul, MaxPool),
         *(Concat, Expand, Iota, Pad, Reshape, Sizes, Slice, Transpose),
         *(GRU, LSTM, RNN, Scan),
         *(ArgMax, ArgMin, LogSoftmax, Normalize, Softmax),
         *(ReduceMax, ReduceMean, ReduceMin, ReduceProd, ReduceSum),
+        *(Bind, If, Loop),
         *(Constant, Input),
     )
 }
 
-__all__ = ["ELEMENTWISE", "OPS", "Elementwise", "Op", "Recurrent", "Unary", *OPS]
+__all__ = ["ELEMENTWISE", "OPS", "Elementwise", "HostOp", "Op", "Recurrent", "Unary", *OPS]
 
 
 def __getattr__(name: str) -> Any:

@@ -24,7 +24,7 @@ from webconv.ir.graph import Program
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
 
 # What an error says of an input that must be constant.
-NEEDED = re.compile(r"'([^']*)' \([^']*if it is an input, give its value with --const")
+NEEDED = re.compile(r"'([^']*)' \([^']*give its value with --const")
 
 
 @dataclass(frozen=True)

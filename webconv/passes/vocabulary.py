@@ -62,11 +62,12 @@ def _follow(source: Value, graph: Graph) -> Lookup | None:
 def _passes(node: Node, carried: Iterable[int], lookup: Lookup) -> bool:
     """True if `node` looks up, hands on or compares what comes in at `carried`."""
     match node.op:
-        case ops.Gather(axis=axis) if list(carried) == [1] and node.inputs[0] is not None:
+        case ops.Gather(axis=axis) if list(carried) == [1] and _is_table(node.inputs[0]):
+            assert node.inputs[0] is not None
             size = node.inputs[0].shape[axis]
-            if isinstance(size, int):
-                lookup.vocabularies.append(size)
-            return isinstance(size, int)
+            assert isinstance(size, int)
+            lookup.vocabularies.append(size)
+            return True
         case ops.Cast(to=to) if to == dtypes.bool_:
             return True
         case op if isinstance(op, CARRIERS):
@@ -74,6 +75,11 @@ def _passes(node: Node, carried: Iterable[int], lookup: Lookup) -> bool:
             return True
         case op:
             return isinstance(op, COMPARISONS)
+
+
+def _is_table(x: Value | None) -> bool:
+    """True for weights: what is gathered from data may be counted from the end (ONNX Gather)."""
+    return x is not None and x.constant is not None
 
 
 def _retyped(graph: Graph, lookups: dict[str, Lookup]) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
@@ -44,3 +44,16 @@ def body(
             function.ParseFromString(data)
             return function
     raise UnsupportedError("the operator is not supported")
+
+
+def defaults(node: onnx.NodeProto, versions: Mapping[str, int]) -> dict[str, onnx.AttributeProto]:
+    """The values that the attributes of an ONNX operator have when they are not given."""
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    found = schema(node, versions.get(domain, 1))
+    if found is None:
+        return {}
+    return {
+        name: attribute.default_value
+        for name, attribute in found.attributes.items()
+        if attribute.default_value.type
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -18,8 +18,9 @@ from webconv.frontends.onnx.reader import DEEPEST, opsets
 from webconv.frontends.onnx.registry import Operator, find
 from webconv.frontends.onnx.sizes import derive
 from webconv.frontends.onnx.types import dtype_of, input_shape, symbol_name, tensor_array
-from webconv.ir import dims, graph
-from webconv.ir.dims import Dim
+from webconv.frontends.onnx.values import UnknownSizes, known, sizes
+from webconv.ir import dims, graph, ops
+from webconv.ir.dims import Dim, Shape
 from webconv.ir.errors import ModelFormatError, ShapeError, WebconvError
 from webconv.ir.graph import Graph, Input, Node, Program, Value
 from webconv.ir.op import Array, TensorType
@@ -44,6 +45,9 @@ def convert(
     return Program({"main": Graph(used, outputs)}, name=model.graph.name or "model")
 
 
+AnyScope = TypeVar("AnyScope", bound="Scope")
+
+
 @dataclass
 class Scope:
     """Values by name; a subgraph also sees those of the graph around it."""
@@ -56,14 +60,34 @@ class Scope:
 
     def find(self, name: str) -> Value | None:
         """The value called `name`; raises ModelFormatError if none is yet."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.values:
-                return scope.values[name]
-            scope = scope.outer
+        if name in self.values:
+            return self.values[name]
+        if self.outer is not None:
+            return self.outer.find(name)
         raise ModelFormatError(
             f"{name!r} is used before it is computed: the graph has a cycle, or lacks a node"
         )
+
+
+@dataclass
+class Closed(Scope):
+    """The scope of a body that is a graph of its own: what it takes from outside are its inputs.
+
+    `captured` maps values of the graph around to the inputs that stand for them.
+    """
+
+    captured: dict[Value, Value] = field(default_factory=dict)
+
+    def find(self, name: str) -> Value | None:
+        if name in self.values:
+            return self.values[name]
+        value = super().find(name)
+        if value is None or not (value.node.inputs or isinstance(value.node.op, Input)):
+            return value  # Constants and sizes are no data of the graph around.
+        if value not in self.captured:
+            self.captured[value] = graph.input(name, value.type)
+            self.captured[value].known = value.known
+        return self.captured[value]
 
 
 @dataclass(frozen=True)
@@ -89,20 +113,34 @@ class Call:
         if len(inputs) > len(body.input):
             raise ModelFormatError(f"the body takes {len(body.input)} inputs, not {len(inputs)}")
         given = {i.name: v for i, v in zip(body.input, inputs, strict=False)}
-        scope = self.inner(given)
+        scope = self.inner(given, Scope)
         return list(self.converter.graph(body, scope).values())
 
-    def inner(self, values: Mapping[str, Value | None]) -> Scope:
+    def closed(
+        self, body: onnx.GraphProto, inputs: Sequence[Value | None] = ()
+    ) -> tuple[list[Value], dict[Value, Value]]:
+        """The outputs of a graph as one of its own, and its inputs by the values they stand for."""
+        given = {i.name: v for i, v in zip(body.input, inputs, strict=False)}
+        scope = self.inner(given, Closed)
+        return list(self.converter.graph(body, scope).values()), scope.captured
+
+    def inner(self, values: Mapping[str, Value | None], kind: type[AnyScope]) -> AnyScope:
         """A scope within the node's."""
         if self.scope.depth >= DEEPEST:
             raise ModelFormatError(f"graphs lie within each other more than {DEEPEST} deep")
-        return Scope(
-            dict(values),
-            self.scope,
-            self.scope.attributes,
-            self.scope.opsets,
-            self.scope.depth + 1,
-        )
+        outer = self.scope
+        return kind(dict(values), outer, outer.attributes, outer.opsets, outer.depth + 1)
+
+    def measured(self, anchor: Value, value: Value, what: str) -> tuple[Value, Shape]:
+        """`anchor`, and the elements of `value` as sizes, which it binds if data gives them."""
+        if known(value) is not None:
+            return anchor, sizes(value, what)
+        bound = self.converter.measured(anchor, value)
+        return bound[anchor], sizes(bound[value], what)
+
+    def fresh(self, what: str) -> Dim:
+        """A symbol for a size that only a run can tell."""
+        return self.converter.fresh(what)
 
 
 class Converter:
@@ -112,6 +150,12 @@ class Converter:
         self.folder = folder
         self.opsets = opsets(model)
         self.functions = {(f.domain, f.name): f for f in model.functions}
+        self._fresh = 0
+
+    def fresh(self, what: str) -> dims.Expr:
+        """A symbol that no other is called."""
+        self._fresh += 1
+        return dims.symbol(f"{what}_{self._fresh}_")
 
     def inputs(
         self,
@@ -167,6 +211,8 @@ class Converter:
         try:
             inputs = [scope.find(name) if name else None for name in node.input]
             outputs = self._outputs(node, scope, inputs)
+        except UnknownSizes as error:
+            raise ShapeError(f"{describe(node)}: {error}") from None
         except WebconvError as error:
             raise type(error)(f"{describe(node)}: {error}") from None
         named = zip(node.output, (*outputs, *[None] * len(node.output)), strict=False)
@@ -211,17 +257,46 @@ class Converter:
         unknown = sorted(set(attributes) - found.attributes)
         if unknown:
             raise ModelFormatError(f"it has the unknown attribute {', '.join(unknown)}")
-        first = [Call(self, scope, node, version)] if found.context else []
+        call = [Call(self, scope, node, version)] if found.context else []
+        outputs = self._made(found, call, inputs, attributes)
+        return [folded(v) if v is not None and _is_constant(v) else v for v in outputs]
+
+    def _made(
+        self,
+        found: Operator,
+        call: list[Call],
+        inputs: Sequence[Value | None],
+        attributes: Mapping[str, Any],
+    ) -> tuple[Value | None, ...]:
+        """The outputs; where sizes are computed from data, symbols are bound to them first."""
         try:
-            made = found.function(*first, *inputs, **attributes)
+            made = found.function(*call, *inputs, **attributes)
+        except UnknownSizes as unknown:
+            anchor = inputs[0] if inputs else None
+            if anchor is None or unknown.value is anchor or unknown.value not in inputs:
+                raise
+            measured = self.measured(anchor, unknown.value)
+            given = [measured.get(v, v) if v is not None else None for v in inputs]
+            return self._made(found, call, given, attributes)
         except TypeError as error:
             if "positional argument" not in str(error) and "keyword-only" not in str(error):
                 raise
             raise ModelFormatError(f"it does not fit its inputs and attributes: {error}") from None
-        outputs: tuple[Value | None, ...] = made if isinstance(made, tuple) else (made,)
-        if any(v is not None and v.constant is None for v in inputs):
-            return outputs
-        return [None if v is None else folded(v) for v in outputs]
+        return made if isinstance(made, tuple) else (made,)
+
+    def measured(self, anchor: Value, value: Value) -> dict[Value, Value]:
+        """`anchor` after the elements of `value` became symbols, and `value` as these symbols."""
+        count = value.type.size
+        if not isinstance(count, int) or count > MOST_SIZES or not value.type.dtype.is_integer:
+            raise ShapeError(
+                f"{value.type} cannot hold sizes: they are at most {MOST_SIZES} integers"
+            )
+        symbols = [self.fresh(f"{dims.SIGNED}of_data") for _ in range(count)]
+        bound: Value = ops.Bind(tuple(str(s) for s in symbols))(anchor, value)
+        stand_in: Value = ops.Identity()(value)
+        shape = tuple(d for d in value.shape if isinstance(d, int))
+        stand_in.known = np.array(symbols, object).reshape(shape)
+        return {anchor: bound, value: stand_in}
 
     def _function(
         self,
@@ -237,8 +312,10 @@ class Converter:
             raise ModelFormatError(f"it takes {len(function.input)} inputs, not {len(inputs)}")
         given = dict(zip(function.input, (*inputs, *[None] * len(function.input)), strict=False))
         attributes = {a.name: a for a in function.attribute_proto}
+        attributes |= bodies.defaults(node, scope.opsets or self.opsets)
         attributes |= {a.name: self._resolved(a, scope) for a in node.attribute}
-        inner = Scope(given, None, attributes, opsets(function) or self.opsets, scope.depth + 1)
+        versions = {**self.opsets, **opsets(function)}
+        inner = Scope(given, None, attributes, versions, scope.depth + 1)
         for child in function.node:
             self.node(child, inner)
         wanted = function.output[: len(node.output)]
@@ -307,6 +384,18 @@ def _input(name: str, t: TensorType) -> Value:
     shape = tuple(d for d in t.shape if isinstance(d, int))
     value.known = np.array([dims.symbol(s) for s in symbols], object).reshape(shape)
     return value
+
+
+def _is_constant(value: Value) -> bool:
+    """True if `value` is computed from constants by a few nodes, as functions of ours make them."""
+    stack, seen = [value], 0
+    while stack:
+        v = stack.pop()
+        seen += 1
+        if isinstance(v.node.op, Input) or seen > 32 or any(True for _ in v.node.op.dims):
+            return False
+        stack += [i for i in v.node.inputs if i is not None and i.constant is None]
+    return value.constant is None
 
 
 def _of_shapes(value: Value) -> bool:

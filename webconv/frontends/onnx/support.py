@@ -25,7 +25,7 @@ def check(model: onnx.ModelProto) -> None:
     for what in _operators(model.graph.node, versions, set(functions), 0):
         missing[what] = missing.get(what, 0) + 1
     for function in model.functions:
-        own = opsets(function) or versions
+        own = {**versions, **opsets(function)}
         for what in _operators(function.node, own, set(functions), 0):
             missing[what] = missing.get(what, 0) + 1
     if missing:

@@ -50,14 +50,20 @@ def from_known(values: Array, dtype: DType = dtypes.i64) -> Value:
     return value
 
 
+class UnknownSizes(ShapeError):
+    """`value` holds sizes that only a run can tell: the converter binds symbols to them."""
+
+    def __init__(self, value: Value, rule: str) -> None:
+        super().__init__(rule)
+        self.value = value
+
+
 def sizes(x: Value, what: str) -> Shape:
-    """The elements of an integer vector (or scalar) as Dims; raises ShapeError if not known."""
+    """The elements of an integer vector (or scalar) as Dims; raises UnknownSizes if not known."""
     values = known(x)
     if values is None:
-        raise ShapeError(
-            f"{what} must be known when converting, but {describe(x)} is computed from data; "
-            "if it is an input, give its value with --const"
-        )
+        rule = f"{what} must be known when converting, but {describe(x)} is computed from data"
+        raise UnknownSizes(x, f"{rule}; if it is an input, give its value with --const")
     return tuple(values.flat)
 
 
@@ -71,13 +77,24 @@ def size(x: Value, what: str) -> Dim:
 
 def ints(x: Value, what: str) -> tuple[int, ...]:
     """The elements of an integer value as numbers, such as axes."""
-    values = sizes(x, what)
+    try:
+        values = sizes(x, what)
+    except UnknownSizes as error:
+        raise ShapeError(str(error)) from None  # No symbol can stand for an axis.
     if not all(isinstance(v, int) for v in values):
-        raise ShapeError(
-            f"{what} must be constant, but it is {list(values)}; "
-            "fix the sizes with --input-shape or the input with --const"
-        )
+        raise ShapeError(f"{what} must be constant, but {origin(x)}")
     return values  # type: ignore[return-value]
+
+
+def origin(x: Value) -> str:
+    """Where the symbols of a known value come from, and the way out."""
+    if x.known is None:
+        return f"{describe(x)} is computed from data"
+    names = dims.symbols(*x.known.flat)
+    for node in graph.toposort([x]):
+        if isinstance(node.op, graph.Input) and names & set(node.op.sizes):
+            return f"{describe(node.outputs[0])} is an input; give its value with --const"
+    return f"it is {list(x.known.flat)}; fix the sizes with --input-shape"
 
 
 def array(x: Value, what: str) -> Array:

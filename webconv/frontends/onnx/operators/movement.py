@@ -10,7 +10,7 @@ import numpy as np
 from webconv.frontends import common
 from webconv.frontends.onnx.registry import operator
 from webconv.frontends.onnx.sizes import derive
-from webconv.frontends.onnx.values import array, axes_of, ints, known, size, sizes
+from webconv.frontends.onnx.values import axes_of, ints, known, number, size, sizes
 from webconv.ir import dims, dtypes, graph, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import ModelFormatError, ShapeError
@@ -54,24 +54,33 @@ def constant(
     return graph.constant(value)
 
 
-@operator("ConstantOfShape")
-def constant_of_shape(shape: Value, *, value: Array | None = None) -> Value:
+@operator("ConstantOfShape", context=True)
+def constant_of_shape(call: Any, shape: Value, *, value: Array | None = None) -> Value:
     """One value in every element."""
     fill = np.zeros((), np.float32) if value is None else value.reshape(-1)[0]
-    return common.broadcast_to(graph.constant(np.asarray(fill)), sizes(shape, "shape"))
+    element, wanted = call.measured(graph.constant(np.asarray(fill)), shape, "shape")
+    return common.broadcast_to(element, wanted)
 
 
 def target_shape(x: Value, wanted: Sequence[Dim], allowzero: bool) -> tuple[Dim, ...]:
-    """A Reshape's target with 0 (copy the axis) and -1 (what is left) resolved."""
+    """A Reshape's target with 0 (copy the axis) and -1 (what is left) resolved.
+
+    Sizes that only a run can tell may be 0 or -1 too, so they are resolved by arithmetic.
+    """
     out: list[Dim] = []
     for k, n in enumerate(wanted):
-        if isinstance(n, int) and n == 0 and not allowzero:
-            if k >= x.type.rank:
-                raise ShapeError(f"shape {list(wanted)} copies axis {k}, which {x.type} lacks")
-            out.append(x.shape[k])
+        copies = not allowzero and (n == 0 if isinstance(n, int) else dims.bounds(n)[0] < 0)
+        if copies and isinstance(n, int) and k >= x.type.rank:
+            raise ShapeError(f"shape {list(wanted)} copies axis {k}, which {x.type} lacks")
+        if copies and k < x.type.rank:
+            is_zero = 1 - dims.minimum(1, dims.maximum(n, -1 * n))
+            out.append(n + is_zero * x.shape[k])
         else:
             out.append(n)
-    return tuple(out)
+    if not any(isinstance(n, dims.Expr) and dims.bounds(n)[0] < 0 for n in out):
+        return tuple(out)
+    rest = dims.floordiv(x.type.size, dims.product(dims.maximum(n, 1) for n in out))
+    return tuple(dims.maximum(n, rest * dims.minimum(1, dims.maximum(-1 * n, 0))) for n in out)
 
 
 @operator("Reshape")
@@ -255,9 +264,18 @@ def pad_11(
     mode: str = "constant",
 ) -> Value:
     """Axes extended before and after; negative pads crop."""
-    fill = 0.0 if constant_value is None else float(array(constant_value, "constant_value").item())
     where = None if axes is None else ints(axes, "axes")
-    return _pad(x, sizes(pads, "pads"), mode, fill, where)
+    around = sizes(pads, "pads")
+    if mode != "constant" or constant_value is None:
+        return _pad(x, around, mode, 0.0, where)
+    if constant_value.constant is not None:
+        return _pad(x, around, mode, float(number(constant_value, "constant_value")), where)
+    inside = _pad(
+        common.broadcast_to(graph.constant(np.array(True)), x.shape), around, mode, 0, where
+    )
+    fill = common.reshape(constant_value, ())
+    out: Value = ops.Where()(inside, _pad(x, around, mode, 0, where), fill)
+    return out
 
 
 @operator("Expand")
@@ -267,9 +285,16 @@ def expand(x: Value, shape: Value) -> Value:
     rank = max(len(wanted), x.type.rank)
     own = (1,) * (rank - x.type.rank) + x.shape
     target = (1,) * (rank - len(wanted)) + tuple(wanted)
-    return common.broadcast_to(
-        x, tuple(n if t == 1 else t for n, t in zip(own, target, strict=True))
-    )
+    return common.broadcast_to(x, tuple(map(_broadcast_size, own, target)))
+
+
+def _broadcast_size(n: Dim, wanted: Dim) -> Dim:
+    """The size of an axis of n elements that meets another, of which only a run may tell."""
+    if wanted == 1 or (isinstance(n, int) and n != 1):
+        return n
+    if n == 1 or isinstance(wanted, int):
+        return wanted
+    return dims.maximum(n, wanted)
 
 
 @operator("Tile")
@@ -278,20 +303,33 @@ def tile(x: Value, repeats: Value) -> Value:
     return common.tile(x, sizes(repeats, "repeats"))
 
 
-@operator("Range")
-def range_(start: Value, limit: Value, delta: Value) -> Value:
-    """start, start + delta, ... before limit."""
+@operator("Range", context=True)
+def range_(call: Any, start: Value, limit: Value, delta: Value) -> Value:
+    """start, start + delta, ... before limit; data may say how many."""
     ends = [known(v) for v in (start, limit, delta)]
     if all(e is not None for e in ends):
         first, last, step = (e.item() for e in ends)  # type: ignore[union-attr]
         if isinstance(step, int) and step != 0:
             span = last - first if step > 0 else first - last
-            count = dims.maximum(dims.ceildiv(span, abs(step)), 0)
-            where = common.cast(ops.Iota(count)(), start.type.dtype)
-            return ops.Add()(ops.Mul()(where, delta), start)
-    values = [array(v, what) for v, what in ((start, "start"), (limit, "limit"), (delta, "delta"))]
-    out = np.arange(*(v.item() for v in values)).astype(start.type.dtype.numpy)
-    return graph.constant(out)
+            count: Dim = dims.maximum(dims.ceildiv(span, abs(step)), 0)
+            return _from_start(start, delta, count)
+    given = (start.constant, limit.constant, delta.constant)
+    if all(v is not None for v in given):
+        numbers = (v.item() for v in given)  # type: ignore[union-attr]
+        return graph.constant(np.arange(*numbers).astype(start.type.dtype.numpy))
+    wide = [
+        v if v.type.dtype.is_float else common.cast(v, dtypes.f64) for v in (start, limit, delta)
+    ]
+    steps = ops.Ceil()(ops.Div()(ops.Sub()(wide[1], wide[0]), wide[2]))
+    often = ops.Max()(common.cast(steps, dtypes.i64), graph.constant(np.int64(0)))
+    count = call.fresh("count")
+    return _from_start(ops.Bind((str(count),))(start, often), delta, count)
+
+
+def _from_start(start: Value, delta: Value, count: Dim) -> Value:
+    where = common.cast(ops.Iota(count)(), start.type.dtype)
+    out: Value = ops.Add()(ops.Mul()(where, delta), start)
+    return out
 
 
 @operator("DepthToSpace")
