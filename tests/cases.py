@@ -719,6 +719,13 @@ def _recurrent_options(t: Table) -> None:
             constant=(2, 3),
             atol=2e-6,
         )
+    computed = {"constant": (), "atol": 2e-6}
+    t.add("LSTM_computed_weights", ops.LSTM(), *sized(4), normal(1, 3, 9), **computed)
+    t.add("LSTM_computed_weights_8", ops.LSTM("bidirectional"), *sized(4, 8, 2), **computed)
+    t.add("RNN_computed_weights", ops.RNN("reverse"), *sized(1), **computed)
+    t.add("GRU_computed_weights", ops.GRU("bidirectional"), *sized(3, d=2), **computed)
+    after = ops.GRU(reset_after=T)
+    t.add("GRU_after_computed_weights", after, *sized(3), normal(1, 9), **computed)
     t.add("LSTM_one_step", ops.LSTM(), normal(1, 1, 4), *sized(4)[1:], **options)
     t.add(
         "LSTM_one_unit",

@@ -1,8 +1,9 @@
 """LSTM, GRU and RNN: the input's product for all steps at once, then a loop of one step kernel.
 
-Weights are packed once for all targets. Units come in blocks of 8 and each block holds its gates
-side by side, `[H/8][k][gate][8 units]`: a step kernel's innermost loop reads them with unit stride
-and ends with the gates of a unit in the same lane, ready for the cell's equations.
+Weights are packed once for all targets, or by a kernel if the model computes them. Units come in
+blocks of 8 and each block holds its gates side by side, `[H/8][k][gate][8 units]`: a step kernel's
+innermost loop reads them with unit stride and ends with the gates of a unit in the same lane, ready
+for the cell's equations.
 
 The loop is chunked in time, so that the pre-activations of a long sequence fit in 8 MiB.
 """
@@ -20,10 +21,9 @@ from webconv.backends.kernel import Axis, Buffer, Store
 from webconv.backends.lowering.elementwise import scalar
 from webconv.backends.lowering.indexing import loop, readable
 from webconv.backends.lowering.linear import constant
-from webconv.backends.tensor import Context, Tensor, guarded, stored
+from webconv.backends.tensor import Context, Tensor, guarded, stored, view
 from webconv.ir import dims, ops
 from webconv.ir.dims import Dim
-from webconv.ir.errors import UnsupportedError
 from webconv.ir.op import Array, Op
 
 WIDTH = 8
@@ -86,26 +86,93 @@ class Cell:
         return call("max", call("min", value, self.op.clip), -self.op.clip)
 
 
-def weights(ctx: Context, op: Any, *tensors: Tensor | None) -> list[Array | None]:
-    """The arrays of weight inputs; raises UnsupportedError for computed ones."""
-    arrays = [None if t is None else constant(t) for t in tensors]
-    for t, a in zip(tensors, arrays, strict=True):
-        if t is not None and a is None:
-            raise UnsupportedError(f"{type(op).__name__} {ctx.name}: weights must be constant")
-    return arrays
+def units(ctx: Context, w: Tensor) -> Tensor:
+    """`[D, K, G, H]` as `[D, H/8, K, G, 8]`, zero-padded."""
+    array = constant(w)
+    if array is not None:
+        return ctx.weight(pack_units(array))
+    w = readable(ctx, w)
+    d, k, g, h = w.shape
+    shape = (d, dims.ceildiv(h, WIDTH), k, g, WIDTH)
+
+    def at(index: tuple[Dim, ...]) -> Expr:
+        d, p, k, g, j = index
+        return _unit(w, (d, k, g, p * WIDTH + j))
+
+    return ctx.store(Tensor(w.dtype, shape, at, cost=1))
+
+
+def rows(ctx: Context, w: Tensor) -> Tensor:
+    """`[D, R, H]`, zero-padded along H to whole blocks."""
+    array = constant(w)
+    if array is not None:
+        return ctx.weight(np.pad(array, ((0, 0), (0, 0), (0, -array.shape[-1] % WIDTH))))
+    w = readable(ctx, w)
+    d, r, h = w.shape
+    return Tensor(w.dtype, (d, r, dims.ceildiv(h, WIDTH) * WIDTH), lambda index: _unit(w, index))
+
+
+def _unit(w: Tensor, index: tuple[Dim, ...]) -> Expr:
+    """The element at `index`, or 0 past the last unit."""
+    hidden = w.shape[-1]
+    if dims.mod(hidden, WIDTH) == 0:
+        return w.at(index)
+    return guarded(w.at(index), Index(index[-1]) < Index(hidden))
+
+
+def alone(ctx: Context, w: Tensor) -> Tensor:
+    """`[D, H]` as `[D, 1, H]`."""
+    array = constant(w)
+    if array is not None:
+        return ctx.weight(array[:, None])
+    return view(w, (w.shape[0], 1, w.shape[1]), lambda i: w.at((i[0], i[2])))
+
+
+def gates_of(ctx: Context, w: Tensor, start: int, stop: int) -> Tensor:
+    """Some gates of `[D, K, G, H]`."""
+    array = constant(w)
+    if array is not None:
+        return ctx.weight(array[:, :, start:stop])
+    shape = (*w.shape[:2], stop - start, w.shape[3])
+    return view(w, shape, lambda i: w.at((i[0], i[1], i[2] + start, i[3])))
+
+
+def columns_of(ctx: Context, w: Tensor) -> Tensor:
+    """`[D, K, G, H]` as `[D * H/8 * G, K, 8]`, zero-padded."""
+    array = constant(w)
+    if array is not None:
+        packed = pack_units(array).transpose(0, 1, 3, 2, 4)
+        return ctx.weight(packed.reshape(-1, array.shape[1], WIDTH))
+    w = readable(ctx, w)
+    d, k, g, h = w.shape
+    blocks = dims.ceildiv(h, WIDTH)
+
+    def at(index: tuple[Dim, ...]) -> Expr:
+        row, k, j = index
+        block = dims.mod(dims.floordiv(row, g), blocks)
+        unit = block * WIDTH + j
+        return _unit(w, (dims.floordiv(row, blocks * g), k, dims.mod(row, g), unit))
+
+    return ctx.store(Tensor(w.dtype, (d * blocks * g, k, WIDTH), at, cost=1))
+
+
+def bias_weights(ctx: Context, b: Tensor) -> Tensor:
+    """`[D, G, H]` as `[D, 1, G, H]`: the weights of an input that is always 1."""
+    array = constant(b)
+    if array is not None:
+        return ctx.weight(array[:, None])
+    return view(b, (b.shape[0], 1, *b.shape[1:]), lambda i: b.at((i[0], *i[2:])))
 
 
 def project(
-    cell: Cell, w: Array, b: Array | None, start: Dim, count: Dim
+    cell: Cell, table: Tensor, bias: Tensor | None, start: Dim, count: Dim
 ) -> tuple[Buffer, Callable[[Dim, Dim, Dim, int, Dim], Expr]]:
-    """Store x @ w + b for `count` steps from `start`: `[count, B, D * H/8 * G, 8]`."""
-    ctx, gates = cell.ctx, w.shape[2]
-    packed = pack_units(w).transpose(0, 1, 3, 2, 4).reshape(-1, w.shape[1], WIDTH)
-    table = ctx.weight(packed)
+    """Store x @ w + b for `count` steps from `start`: `[count, B, D * H/8 * G, 8]`.
+
+    `table` and `bias` are w and b by `columns_of`.
+    """
+    ctx, gates = cell.ctx, cell.op.gates
     columns = cell.blocks * gates
-    bias = None
-    if b is not None:
-        bias = ctx.weight(pack_units(b[:, None])[:, :, 0].reshape(-1, WIDTH))
     shape = (count, cell.batch, cell.directions * columns, WIDTH)
     pre = ctx.temp(cell.x.dtype, (_capacity(cell, gates), *shape[1:]), name=f"{ctx.name}.gates")
     axes = ctx.axes((cell.directions, cell.batch, count, columns, WIDTH))
@@ -114,7 +181,7 @@ def project(
     t = cell.position(start + s, d)
     size = cell.x.shape[-1]
     total = ctx.sum(size, lambda k: cell.x.at((t, bi, k)) * table.at((row, k, j)))
-    value = total if bias is None else total + bias.at((row, j))
+    value = total if bias is None else total + bias.at((row, 0, j))
     place = Store(pre, pre.shape, (s, bi, row, j), value)
     ctx.kernel(axes, [place], tiles=[(axes[2], 4), (axes[3], 4)])
 
@@ -134,16 +201,16 @@ def _capacity(cell: Cell, gates: int) -> Dim:
 
 
 def recurrence(
-    cell: Cell, r: Array, h: Callable[[Dim], Expr], d: Dim, p: Dim, j: Dim
+    cell: Cell, r: Tensor, h: Callable[[Dim], Expr], d: Dim, p: Dim, j: Dim
 ) -> list[Expr]:
-    """The products of h with each gate of `r [D, H, G, H]`, folded in one loop."""
-    ctx = cell.ctx
-    packed = ctx.weight(pack_units(r))
-    symbol = ctx.symbol(r.shape[1])
+    """The products of h with each gate of r, `[D, H/8, H, G, 8]`, folded in one loop."""
+    ctx, (_, _, hidden, gates, _) = cell.ctx, r.shape
+    symbol = ctx.symbol(hidden)
     lane = j - p * WIDTH
+    assert isinstance(gates, int)
     return [
-        ctx.sum(r.shape[1], lambda k, g=g: h(k) * packed.at((d, p, k, g, lane)), symbol)  # type: ignore[misc]
-        for g in range(r.shape[2])
+        ctx.sum(hidden, lambda k, g=g: h(k) * r.at((d, p, k, g, lane)), symbol)  # type: ignore[misc]
+        for g in range(gates)
     ]
 
 
@@ -184,9 +251,8 @@ def _initialise(cell: Cell, rings: list[Buffer], initial: list[Tensor | None]) -
     cell.ctx.kernel(axes, stores)
 
 
-def given(cell: Cell, b: Array | None, step: Dim) -> Callable[..., Expr]:
-    """Pre-activations that x `[T, B, D * G * H]` holds, plus a bias."""
-    bias = None if b is None else _padded_rows(cell.ctx, b)
+def given(cell: Cell, bias: Tensor | None, step: Dim) -> Callable[..., Expr]:
+    """Pre-activations that x `[T, B, D * G * H]` holds, plus a bias by `rows`."""
 
     def gate(b: Dim, d: Dim, p: Dim, g: int, u: Dim) -> Expr:
         column = (d * cell.op.gates + g) * cell.hidden + u
@@ -221,8 +287,8 @@ def _bound(capacity: Dim) -> int:
 
 def steps(
     cell: Cell,
-    w: Array | None,
-    b: Array | None,
+    w: Tensor | None,
+    b: Tensor | None,
     body: Callable[[Dim, Callable[..., Expr]], None],
 ) -> None:
     """The chunked loop: `body(step, gates)` emits the kernels of one step.
@@ -233,11 +299,14 @@ def steps(
     if w is None:
         symbol = ctx.symbol(cell.time, "s")
         step = dims.atom(symbol)
-        loop(ctx, symbol, cell.time, lambda: body(step, given(cell, b, step)))
+        bias = None if b is None else rows(ctx, b)
+        loop(ctx, symbol, cell.time, lambda: body(step, given(cell, bias, step)))
         return
+    table = columns_of(ctx, w)
+    shift = None if b is None else columns_of(ctx, bias_weights(ctx, b))
 
     def chunk(start: Dim, count: Dim) -> None:
-        _, pre = project(cell, w, b, start, count)
+        _, pre = project(cell, table, shift, start, count)
         symbol = ctx.symbol(count, "s")
         local = dims.atom(symbol)
 
@@ -246,7 +315,7 @@ def steps(
 
         loop(ctx, symbol, count, lambda: body(start + local, gate))
 
-    chunks(cell, w.shape[2], chunk)
+    chunks(cell, cell.op.gates, chunk)
 
 
 def finish(
@@ -281,25 +350,25 @@ def lstm(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
     """Gates i, f, g, o."""
 
     def emit(cell: Cell, rings: list[Buffer], y: Buffer | None, fixed: list[Tensor]) -> None:
-        w, r, b, peep = weights(ctx, op, *fixed[1:])
-        assert r is not None
+        w, r, b, peep = fixed[1:]
+        packed = units(ctx, r)
+        hole = None if peep is None else rows(ctx, peep)
 
         def body(step: Dim, gate: Callable[..., Expr]) -> None:
             place = cell.axes()
             _, d, bi, p, u = place
             h = stored(rings[0], ring=step)
             c = stored(rings[1], ring=step).at((d, bi, u))
-            rec = recurrence(cell, r, lambda k: h.at((d, bi, k)), d, p, u)
+            rec = recurrence(cell, packed, lambda k: h.at((d, bi, k)), d, p, u)
             z = [gate(bi, d, p, g, u) + rec[g] for g in range(4)]
-            if peep is not None:
-                hole = _padded_rows(ctx, peep)
+            if hole is not None:
                 z[0] = z[0] + hole.at((d, 0, u)) * c
                 z[1] = z[1] + hole.at((d, 1, u)) * c
             i = cell.activate(0, d, cell.limit(z[0]))
             f = 1.0 - i if op.input_forget else cell.activate(1, d, cell.limit(z[1]))
             g = cell.activate(2, d, cell.limit(z[2]))
             after = call("fma", i, g, f * c)
-            if peep is not None:
+            if hole is not None:
                 z[3] = z[3] + hole.at((d, 2, u)) * after
             o = cell.activate(3, d, cell.limit(z[3]))
             finish(cell, step, place, rings, y, [o * cell.activate(4, d, after), after])
@@ -309,23 +378,18 @@ def lstm(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
     return run(ctx, op, inputs, 2, emit)
 
 
-def _padded_rows(ctx: Context, rows: Array) -> Tensor:
-    """`[D, R, H]` with H padded to whole blocks."""
-    return ctx.weight(np.pad(rows, ((0, 0), (0, 0), (0, -rows.shape[-1] % WIDTH))))
-
-
 def rnn(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
     """One gate."""
 
     def emit(cell: Cell, rings: list[Buffer], y: Buffer | None, fixed: list[Tensor]) -> None:
-        w, r, b = weights(ctx, op, *fixed[1:])
-        assert r is not None
+        w, r, b = fixed[1:]
+        packed = units(ctx, r)
 
         def body(step: Dim, gate: Callable[..., Expr]) -> None:
             place = cell.axes()
             _, d, bi, p, u = place
             h = stored(rings[0], ring=step)
-            (rec,) = recurrence(cell, r, lambda k: h.at((d, bi, k)), d, p, u)
+            (rec,) = recurrence(cell, packed, lambda k: h.at((d, bi, k)), d, p, u)
             z = cell.limit(gate(bi, d, p, 0, u) + rec)
             finish(cell, step, place, rings, y, [cell.activate(0, d, z)])
 
@@ -338,8 +402,12 @@ def gru(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
     """Gates z, r, n; with the reset before the product a step takes two kernels."""
 
     def emit(cell: Cell, rings: list[Buffer], y: Buffer | None, fixed: list[Tensor]) -> None:
-        w, r, b, rb = weights(ctx, op, *fixed[1:])
-        assert r is not None
+        w, r, b, rb = fixed[1:]
+        if op.reset_after:
+            packed = units(ctx, r)
+        else:
+            packed, candidate = (units(ctx, gates_of(ctx, r, *ends)) for ends in ((0, 2), (2, 3)))
+        inner_bias = None if rb is None else rows(ctx, alone(ctx, rb))
 
         def mix(z: Expr, n: Expr, h: Expr) -> Expr:
             new, old = (z, 1.0 - z) if op.update_mixes_new else (1.0 - z, z)
@@ -349,13 +417,13 @@ def gru(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
             place = cell.axes()
             _, d, bi, p, u = place
             h = stored(rings[0], ring=step)
-            rec = recurrence(cell, r, lambda k: h.at((d, bi, k)), d, p, u)
+            rec = recurrence(cell, packed, lambda k: h.at((d, bi, k)), d, p, u)
             z, reset = (
                 cell.activate(0, d, cell.limit(gate(bi, d, p, g, u) + rec[g])) for g in range(2)
             )
             inner = rec[2]
-            if rb is not None:
-                inner = inner + _padded_rows(ctx, rb[:, None]).at((d, 0, u))
+            if inner_bias is not None:
+                inner = inner + inner_bias.at((d, 0, u))
             n = cell.activate(1, d, cell.limit(gate(bi, d, p, 2, u) + reset * inner))
             finish(cell, step, place, rings, y, [mix(z, n, h.at((d, bi, u)))])
 
@@ -365,7 +433,7 @@ def gru(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
             reset = ctx.temp(cell.x.dtype, shape, name=f"{ctx.name}.rh")
             axes, d, bi, p, u = cell.axes()
             h = stored(rings[0], ring=step)
-            rec = recurrence(cell, r[:, :, :2], lambda k: h.at((d, bi, k)), d, p, u)
+            rec = recurrence(cell, packed, lambda k: h.at((d, bi, k)), d, p, u)
             z, gated = (
                 cell.activate(0, d, cell.limit(gate(bi, d, p, g, u) + rec[g])) for g in range(2)
             )
@@ -376,7 +444,7 @@ def gru(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
             place = cell.axes()
             _, d2, b2, p2, u2 = place
             rh = stored(reset)
-            (inner,) = recurrence(cell, r[:, :, 2:], lambda k: rh.at((d2, b2, k)), d2, p2, u2)
+            (inner,) = recurrence(cell, candidate, lambda k: rh.at((d2, b2, k)), d2, p2, u2)
             n = cell.activate(1, d2, cell.limit(gate(b2, d2, p2, 2, u2) + inner))
             new = mix(stored(update).at((d2, b2, u2)), n, h.at((d2, b2, u2)))
             finish(cell, step, place, rings, y, [new])
