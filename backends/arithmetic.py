@@ -24,6 +24,7 @@ TYPES: dict[str, Numeric] = {
     "i32": np.dtype(np.int32),
     "u32": np.dtype(np.uint32),
     "i64": np.dtype(np.int64),
+    "u64": np.dtype(np.uint64),
     "bool": np.dtype(np.bool_),
 }
 
@@ -43,7 +44,7 @@ def check_types(function: str, types: tuple[str, ...], result: str) -> None:
         and (conversion or len(set(same)) == 1)
         and (function != "select" or types[0] == "bool")
         and (function not in _FLOAT_ONLY or same[0] == "f32")
-        and (function not in _INTEGER_ONLY or same[0] in ("i32", "u32", "i64"))
+        and (function not in _INTEGER_ONLY or same[0] in ("i32", "u32", "i64", "u64"))
         and (function not in _LOGICAL or same[0] != "f32")
         and (function != "bits" or same[0] == "f32")
         and (function != "from_bits" or same[0] == "i32")
@@ -53,23 +54,25 @@ def check_types(function: str, types: tuple[str, ...], result: str) -> None:
 
 
 class Arithmetic:
-    """IEEE arithmetic; on a GPU i64 is computed as i32. `fused` rounds `fma` once."""
+    """IEEE arithmetic; on a GPU i64 is computed as i32, u64 as u32. `fused` rounds `fma` once."""
 
     def __init__(self, gpu: bool = False, fused: bool = False) -> None:
         self.gpu = gpu
         self.fused = fused
-        self.types = TYPES | ({"i64": TYPES["i32"]} if gpu else {})
+        self.types = TYPES | ({"i64": TYPES["i32"], "u64": TYPES["u32"]} if gpu else {})
 
     def literal(self, value: Number, type: str) -> Array:
         """A literal; the ends of i64 become those of i32 where it is computed as that."""
         if type == "i64" and self.gpu:
             ends = {2**63 - 1: 2**31 - 1, -(2**63): -(2**31)}
             value = ends.get(int(value), (int(value) + 2**31) % 2**32 - 2**31)
+        if type == "u64" and self.gpu:
+            value = int(value) % 2**32
         return np.asarray(value, self.types[type])
 
     def apply(self, function: str, args: tuple[Array, ...], type: str) -> Array:
         """The value of a primitive, of its result type."""
-        if function in ("f32", "i32", "u32", "i64"):
+        if function in ("f32", "i32", "u32", "i64", "u64"):
             return self.convert(args[0], self.types[type])
         if function == "fma" and self.fused:
             return _fused(*args).astype(np.float32)

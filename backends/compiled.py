@@ -15,7 +15,10 @@ ALIGNMENT = 256
 SHARD_BYTES = 24 << 20
 
 # Bytes per element as weights are stored, by the type that they are computed in.
-STORED = {"f32": np.float32, "i32": np.int32, "u32": np.uint32, "i64": np.int64, "bool": np.int32}
+STORED = {
+    **{"f32": np.float32, "i32": np.int32, "u32": np.uint32, "bool": np.int32},
+    **{"i64": np.int64, "u64": np.uint64},
+}
 
 
 @dataclass(frozen=True)

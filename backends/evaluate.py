@@ -146,8 +146,8 @@ class Evaluator:
             check_types(e.function, tuple(a.type for a in e.args), e.type)
             return self.arithmetic.apply(e.function, args, e.type)
         name = e.function
-        if self.arithmetic.gpu and name.endswith("_i64"):
-            name = f"{name.removesuffix('i64')}i32"
+        if self.arithmetic.gpu and name.endswith(("_i64", "_u64")):
+            name = f"{name[:-2]}32"
         function = FUNCTIONS.get(name)
         if function is None:
             raise GraphError(f"there is no function {e.function}")

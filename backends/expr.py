@@ -1,9 +1,9 @@
 """Scalar expressions: the bodies of kernels.
 
-An expression has one of the types f32, i32, u32, i64 and bool. Index arithmetic is not written in
-it but in the algebra of `webconv.ir.dims`, whose loop variables are symbols with a bound: so an
-address is a canonical polynomial, and strides, alignment and what a loop does not change can be
-read off it. `Index` turns such a Dim into a value, `as_index` a value into a Dim.
+An expression has one of the types f32, i32, u32, i64, u64 and bool. Index arithmetic is not
+written in it but in the algebra of `webconv.ir.dims`, whose loop variables are symbols with a
+bound: so an address is a canonical polynomial, and strides, alignment and what a loop does not
+change can be read off it. `Index` turns such a Dim into a value, `as_index` a value into a Dim.
 
 Expressions are immutable and compared by structure; the printers compute equal ones once.
 """
@@ -27,7 +27,7 @@ Number = int | float | bool
 
 
 class Expr:
-    """Base of all expressions; `type` is one of f32, i32, u32, i64, bool."""
+    """Base of all expressions; `type` is one of f32, i32, u32, i64, u64, bool."""
 
     type: str
 
@@ -306,10 +306,11 @@ PRIMITIVES: dict[str, str] = {
     **dict.fromkeys(("and", "or", "xor", "not", "shl", "shr", "rem"), "T"),
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), "bool"),
     "select": "T",  # condition, value if true, value if false
-    "f32": "f32",  # from i32, u32, i64 (rounding to nearest) or bool
-    "i32": "i32",  # from f32 (an integral value inside of the range), u32, i64 (wrapping) or bool
+    "f32": "f32",  # from an integer (rounding to nearest) or bool
+    "i32": "i32",  # from f32 (an integral value inside of the range), an integer or bool
     "u32": "u32",
     "i64": "i64",
+    "u64": "u64",
     "bits": "i32",  # the bits of an f32
     "from_bits": "f32",  # the f32 of these bits
 }

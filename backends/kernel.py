@@ -25,7 +25,7 @@ COMPUTE: dict[str, str] = {
     **dict.fromkeys(("i8", "i16", "i32", "u8", "u16"), "i32"),
     "u32": "u32",
     "i64": "i64",
-    "u64": "i64",
+    "u64": "u64",
     "bool": "bool",
 }
 

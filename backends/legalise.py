@@ -1,7 +1,8 @@
 """Makes lowered entries fit a target: types it has, and its limits, which are data.
 
-GPUs have no 64-bit integers: i64 and u64 are computed as i32, wrapping; the largest and smallest
-i64 mean "to the end" and become those of i32. bool lies in memory as i32. Long folds are split.
+GPUs have no 64-bit integers: i64 is computed as i32 and u64 as u32, wrapping; the largest and
+smallest i64 mean "to the end" and become those of i32. bool lies in memory as i32. Long folds are
+split.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from webconv.backends.split import split_folds
 from webconv.ir.dims import Dim
 
 # The elements of GPU storage, by the type that they are computed in on wasm.
-ELEMENTS = {"f32": "f32", "i32": "i32", "u32": "u32", "bool": "i32", "i64": "i32"}
+ELEMENTS = {"f32": "f32", "i32": "i32", "u32": "u32", "bool": "i32", "i64": "i32", "u64": "u32"}
+
+# What takes the place of a type that GPUs lack.
+NARROW = {"i64": "i32", "u64": "u32"}
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,14 @@ def map_exprs(kernel: Kernel, replacement: Callable[[Expr], Expr | None]) -> Ker
 
 
 def narrow_integers(kernel: Kernel) -> Kernel:
-    """i64 -> i32"""
-    if not any(e.type == "i64" or _has_i64(e) for e in kernel.exprs):
+    """i64 -> i32, u64 -> u32"""
+    if not any(e.type in NARROW or _takes_64(e) for e in kernel.exprs):
         return kernel
     return map_exprs(kernel, _narrow)
 
 
-def _has_i64(e: Expr) -> bool:
-    return isinstance(e, Call) and any(a.type == "i64" for a in e.args)
+def _takes_64(e: Expr) -> bool:
+    return isinstance(e, Call) and any(a.type in NARROW for a in e.args)
 
 
 def _narrow(e: Expr) -> Expr | None:
@@ -91,25 +95,28 @@ def _narrow(e: Expr) -> Expr | None:
     match e:
         case Const(type="i64"):
             return Const(_saturated(int(e.value)), "i32")
-        case Var(type="i64"):
-            return Var(e.name, "i32")
-        case Load(type="i64"):
-            return rewrite(replace(e, type="i32"), _narrow)
+        case Const(type="u64"):
+            return Const(int(e.value) % 2**32, "u32")
+        case Var() if e.type in NARROW:
+            return Var(e.name, NARROW[e.type])
+        case Load() if e.type in NARROW:
+            return rewrite(replace(e, type=NARROW[e.type]), _narrow)
         case Call():
             return _narrow_call(e, tuple(rewrite(a, _narrow) for a in e.args))
-        case Fold(type="i64"):
-            accumulator = Var(e.accumulator.name, "i32")
-            return rewrite(replace(e, accumulator=accumulator, type="i32"), _narrow)
+        case Fold() if e.type in NARROW:
+            type = NARROW[e.type]
+            accumulator = Var(e.accumulator.name, type)
+            return rewrite(replace(e, accumulator=accumulator, type=type), _narrow)
     return None
 
 
 def _narrow_call(e: Call, args: tuple[Expr, ...]) -> Expr:
-    if e.function in ("i32", "i64") and args[0].type == "i32":
+    type = NARROW.get(e.type, e.type)
+    function = NARROW.get(e.function, e.function)
+    if function in ("i32", "u32") and args[0].type == function:
         return args[0]
-    type = "i32" if e.type == "i64" else e.type
-    function = "i32" if e.function == "i64" else e.function
-    if function.endswith("_i64"):
-        function = f"{function.removesuffix('i64')}i32"
+    if function.endswith(("_i64", "_u64")):
+        function = f"{function[:-2]}32"
         assert function in FUNCTIONS
     return Call(function, args, type)
 

@@ -8,7 +8,7 @@
 | i32, i16, i8, u16, u8   | i32         | wrapping to its width                     |
 | u32                     | u32         | as it is                                  |
 | bool                    | bool        | 0 or 1                                    |
-| i64, u64                | i64 on wasm, i32/u32 on GPUs | wrapping                 |
+| i64, u64                | as they are on wasm, i32/u32 on GPUs | wrapping         |
 """
 
 from __future__ import annotations

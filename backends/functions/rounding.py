@@ -6,6 +6,7 @@ from webconv.backends.expr import Expr, call, select, wrap
 from webconv.backends.functions.core import (
     INFINITY,
     NAN,
+    SIGN,
     Table,
     bits,
     choose_bits,
@@ -18,6 +19,7 @@ from webconv.backends.functions.core import (
     i32,
     magnitude,
     magnitude_bits,
+    shift_left,
     shift_right,
     with_sign_of,
 )
@@ -72,6 +74,26 @@ def round_f16(x: Expr) -> Expr:
     return with_sign_of(from_bits(magnitude), x)
 
 
+def f16_bits(x: Expr) -> Expr:
+    """The bits of an f16 whose value is x, as i32."""
+    a = magnitude_bits(x)
+    normal = shift_right(a, 13) - (112 << 10)
+    denormal = call("i32", select(a < F16_NORMAL, from_bits(a), 0.0) * 2.0**24)
+    special = (shift_right(a, 13) & 0x3FF) | 0x7C00
+    found = select(a < F16_NORMAL, denormal, select(a >= INFINITY, special, normal))
+    return found | (shift_right(bits(x), 16) & 0x8000)
+
+
+def from_f16_bits(i: Expr) -> Expr:
+    """The value of the f16 with these bits."""
+    a = i & 0x7FFF
+    denormal = bits(call("f32", a) * 2.0**-24)
+    special = shift_left(a & 0x3FF, 13) | INFINITY
+    normal = shift_left(a, 13) + (112 << 23)
+    found = select(a < 0x400, denormal, select(a >= 0x7C00, special, normal))
+    return from_bits(found | (shift_left(i, 16) & SIGN))
+
+
 def _remainder(a: Expr, b: Expr) -> Expr:
     """a - b * floor(a / b) of positive numbers, for a / b below 2**21; else in [0, b) at least.
 
@@ -114,5 +136,5 @@ def _no_remainder(x: Expr, y: Expr) -> Expr:
 
 
 ROUNDING: Table = define(
-    "f32", sign_f32, softsign, is_nan, is_inf, max_nan, min_nan, round_f16, fmod, mod
-)
+    "f32", sign_f32, softsign, is_nan, is_inf, max_nan, min_nan, round_f16, f16_bits, fmod, mod
+) | define("i32", from_f16_bits)

@@ -67,8 +67,9 @@ def _clip(low: float | None, high: float | None) -> Scalar:
 def _limit(value: float, type: str) -> Expr:
     if type == "f32":
         return f32(max(-3.4028235e38, min(3.4028235e38, value)))
-    bits = 64 if type == "i64" else 32
-    low, high = (0, 2**bits - 1) if type == "u32" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    bits = 64 if type in ("i64", "u64") else 32
+    signed = type in ("i32", "i64")
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     return Const(int(max(low, min(high, value))), type)
 
 
@@ -180,14 +181,9 @@ def scalar(op: Op) -> Scalar:
 
 def narrow(value: Expr, dtype: DType) -> Expr:
     """`value` as an element of `dtype`: wrapped to its width, or rounded to f16."""
-    if dtype.name in ("i8", "i16", "u8", "u16", "u64"):
-        return apply(f"wrap_{dtype.name}", value) if dtype.name != "u64" else value
+    if dtype.name in ("i8", "i16", "u8", "u16"):
+        return apply(f"wrap_{dtype.name}", value)
     return apply("round_f16", value) if dtype == dtypes.f16 else value
-
-
-def _shift_right(x: Expr, y: Expr, bits: int) -> Expr:
-    """A negative small integer shifted by its width or more is 0 here, not -1."""
-    return select(y < bits, apply("safe_shr", x, y), 0)
 
 
 def convert(value: Expr, source: DType, target: DType) -> Expr:
@@ -225,10 +221,8 @@ def elementwise(ctx: Context, op: Any, *inputs: Tensor) -> Tensor:
     """Any operator of SCALARS or PARAMETRIC."""
     compute = scalar(op)
     dtype = op.infer(*(types_of(t) for t in inputs))[0].dtype
-    if dtype.name in ("f32", "f64", "i32", "u32", "i64", "bool"):
+    if dtype.name in ("f32", "f64", "i32", "u32", "i64", "u64", "bool"):
         return pointwise(inputs, dtype, compute, COSTS.get(type(op).__name__, 1))
-    if isinstance(op, ops.ShiftRight):
-        return pointwise(inputs, dtype, lambda x, y: _shift_right(x, y, dtype.bits), 4)
     return pointwise(inputs, dtype, lambda *xs: narrow(compute(*xs), dtype), 4)
 
 
@@ -242,6 +236,25 @@ def types_of(t: Tensor) -> Any:
 def cast(ctx: Context, op: Any, x: Tensor) -> Tensor:
     """Cast."""
     return pointwise([x], op.to, lambda v: convert(v, x.dtype, op.to))
+
+
+def bit_cast(ctx: Context, op: Any, x: Tensor) -> Tensor:
+    """The same bits: by way of an i32 where one of the two is a float."""
+    return pointwise([x], op.to, lambda v: reinterpreted(v, x.dtype, op.to))
+
+
+def reinterpreted(value: Expr, source: DType, target: DType) -> Expr:
+    """An element of `source` as the element of `target` with the same bits."""
+    if source == target:
+        return value
+    if source.is_float:
+        value = apply("f16_bits", value) if source == dtypes.f16 else call("bits", value)
+        source = dtypes.i32 if source == dtypes.f32 else dtypes.u16
+    if not target.is_float:
+        return convert(value, source, target)
+    if target == dtypes.f16:
+        return apply("from_f16_bits", value)
+    return call("from_bits", convert(value, source, dtypes.i32))
 
 
 # Operations behind one element, where they are many.
@@ -282,4 +295,5 @@ COSTS = dict.fromkeys(
 LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     **{getattr(ops, name): elementwise for name in (*SCALARS, *PARAMETRIC)},
     ops.Cast: cast,
+    ops.BitCast: bit_cast,
 }

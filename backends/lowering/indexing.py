@@ -195,21 +195,22 @@ def search_sorted(ctx: Context, op: Any, ascending: Tensor, values: Tensor) -> T
     return Tensor(dtypes.i32, values.shape, at, LOOP_COST)
 
 
-def cumsum(ctx: Context, op: Any, x: Tensor) -> Tensor:
-    """A loop along the axis that carries the running sums."""
+def running(ctx: Context, op: Any, x: Tensor) -> Tensor:
+    """A loop along the axis that carries the running sums or products."""
     axis = op.axis % x.rank
     n = x.shape[axis]
     rest = (*x.shape[:axis], *x.shape[axis + 1 :])
-    total = ctx.temp(x.dtype, rest, ring=2, name=f"{ctx.name}.sum")
+    total = ctx.temp(x.dtype, rest, ring=2, name=f"{ctx.name}.{type(op).__name__[3:].lower()}")
     out = ctx.temp(x.dtype, x.shape)
-    zero_ring(ctx, total)
+    zero_ring(ctx, total, op.start)
     step = ctx.symbol(n, "s")
     s = dims.atom(step)
     axes = ctx.axes(rest)
     index = tuple(0 if a.extent == 1 else a.index for a in axes)
     full = (*index[:axis], n - 1 - s if op.reverse else s, *index[axis:])
     before = stored(total, ring=s).at(index)
-    after = narrow(before + x.at(full), x.dtype)
+    own = x.at(full)
+    after = narrow(before * own if isinstance(op, ops.CumProd) else before + own, x.dtype)
     stores = [
         Store(total, rest, index, after, ring=s + 1),
         Store(out, x.shape, full, before if op.exclusive else after),
@@ -218,15 +219,15 @@ def cumsum(ctx: Context, op: Any, x: Tensor) -> Tensor:
     return stored(out)
 
 
-def zero_ring(ctx: Context, ring: object) -> None:
-    """Set the first copy of a double buffer to 0."""
+def zero_ring(ctx: Context, ring: object, value: int = 0) -> None:
+    """Set the first copy of a double buffer to a value."""
     from webconv.backends.kernel import COMPUTE, Buffer
 
     assert isinstance(ring, Buffer)
-    zero = {"f32": 0.0, "bool": False}.get(COMPUTE[ring.dtype.name], 0)
+    first = {"f32": float(value), "bool": bool(value)}.get(COMPUTE[ring.dtype.name], value)
     axes = ctx.axes(ring.shape)
     index = tuple(0 if a.extent == 1 else a.index for a in axes)
-    ctx.kernel(axes, [Store(ring, ring.shape, index, Const(zero, ring.compute), ring=0)])
+    ctx.kernel(axes, [Store(ring, ring.shape, index, Const(first, ring.compute), ring=0)])
 
 
 def loop(ctx: Context, step: Symbol, count: Dim, body: Callable[[], None]) -> None:
@@ -285,7 +286,8 @@ LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.GatherND: gather_nd,
     ops.ScatterElements: scatter_elements,
     ops.ScatterND: scatter_nd,
-    ops.CumSum: cumsum,
+    ops.CumProd: running,
+    ops.CumSum: running,
     ops.SearchSorted: search_sorted,
     ops.TopK: top_k,
 }

@@ -24,9 +24,9 @@ def extreme(type: str, lowest: bool) -> Expr:
         return f32(float("-inf") if lowest else float("inf"))
     if type == "bool":
         return Const(not lowest, "bool")
-    bits = 64 if type == "i64" else 32
-    if type == "u32":
-        return Const(0 if lowest else 2**32 - 1, type)
+    bits = 64 if type in ("i64", "u64") else 32
+    if type in ("u32", "u64"):
+        return Const(0 if lowest else 2**bits - 1, type)
     return Const(-(2 ** (bits - 1)) if lowest else 2 ** (bits - 1) - 1, type)
 
 

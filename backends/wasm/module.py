@@ -3,7 +3,8 @@
 Memory holds the weights from address 0 on, then the states (two copies each), then the arena.
 `bind_<i>(sizes...)` takes an entry's symbols, sets the globals that addresses and extents are read
 from, and returns how many bytes of memory are needed. `run_<i>()` runs the steps; `commit_<i>()`
-makes the states that it wrote the ones that are read. Every element takes 4 bytes, i64 takes 8.
+makes the states that it wrote the ones that are read. Every element takes 4 bytes, i64 and u64
+take 8.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ SLACK = 1024
 
 
 def element_bytes(buffer: Buffer) -> int:
-    """4, or 8 for what is computed in i64."""
-    return 8 if buffer.compute == "i64" else 4
+    """4, or 8 for what is computed in 64 bits."""
+    return 8 if buffer.compute in ("i64", "u64") else 4
 
 
 def aligned(nbytes: Dim) -> Dim:

@@ -22,9 +22,9 @@ def vectorises(kernel: Kernel) -> bool:
     if not kernel.axes:
         return False
     lane = kernel.axes[-1]
-    if any(e.type == "i64" for e in kernel.exprs):
+    if any(e.type in ("i64", "u64") for e in kernel.exprs):
         return False
-    if any(isinstance(e, Load) and e.buffer.compute == "i64" for e in kernel.exprs):
+    if any(isinstance(e, Load) and e.buffer.compute in ("i64", "u64") for e in kernel.exprs):
         return False
     if isinstance(lane.extent, int) and lane.extent < LANES:
         return False

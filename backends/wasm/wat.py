@@ -27,7 +27,7 @@ from webconv.backends.linearise import (
 )
 
 INDENT = "  "
-WASM = {"f32": "f32", "i32": "i32", "u32": "i32", "bool": "i32", "i64": "i64"}
+WASM = {"f32": "f32", "i32": "i32", "u32": "i32", "bool": "i32", "i64": "i64", "u64": "i64"}
 SHAPES = {"f32": "f32x4", "i32": "i32x4", "u32": "i32x4", "bool": "i32x4"}
 
 Args = tuple[str, ...]
@@ -75,6 +75,7 @@ SCALAR: dict[str, dict[str, Row]] = {
         "i32": _op("i32.trunc_sat_f32_s"),
         "u32": _op("i32.trunc_sat_f32_u"),
         "i64": _op("i64.trunc_sat_f32_s"),
+        "u64": _op("i64.trunc_sat_f32_u"),
         "bits": _op("i32.reinterpret_f32"),
     },
     "i32": {
@@ -93,6 +94,7 @@ SCALAR: dict[str, dict[str, Row]] = {
         "max": _int_min_max("i32.gt_s"),
         "f32": _op("f32.convert_i32_s"),
         "i64": _op("i64.extend_i32_s"),
+        "u64": _op("i64.extend_i32_s"),
         "u32": lambda a: a,
         "i32": lambda a: a,
         "from_bits": _op("f32.reinterpret_i32"),
@@ -111,6 +113,7 @@ SCALAR: dict[str, dict[str, Row]] = {
         "max": _int_min_max("i32.gt_u"),
         "f32": _op("f32.convert_i32_u"),
         "i64": _op("i64.extend_i32_u"),
+        "u64": _op("i64.extend_i32_u"),
         "u32": lambda a: a,
         "i32": lambda a: a,
         "from_bits": _op("f32.reinterpret_i32"),
@@ -131,6 +134,25 @@ SCALAR: dict[str, dict[str, Row]] = {
         "i32": _op("i32.wrap_i64"),
         "u32": _op("i32.wrap_i64"),
         "i64": lambda a: a,
+        "u64": lambda a: a,
+    },
+    "u64": {
+        **_arithmetic("i64"),
+        **{n: _op(f"i64.{n}") for n in ("and", "or", "xor", "shl", "eq", "ne")},
+        **{n: _op(f"i64.{n}_u") for n in ("lt", "le", "gt", "ge")},
+        "div": _op("i64.div_u"),
+        "rem": _op("i64.rem_u"),
+        "shr": _op("i64.shr_u"),
+        "neg": lambda a: f"(i64.sub (i64.const 0) {a})",
+        "not": lambda a: f"(i64.xor {a} (i64.const -1))",
+        "abs": lambda a: a,
+        "min": _int_min_max("i64.lt_u"),
+        "max": _int_min_max("i64.gt_u"),
+        "f32": _op("f32.convert_i64_u"),
+        "i32": _op("i32.wrap_i64"),
+        "u32": _op("i32.wrap_i64"),
+        "i64": lambda a: a,
+        "u64": lambda a: a,
     },
     "bool": {
         **{n: _op(f"i32.{n}") for n in ("and", "or", "xor", "eq", "ne")},
@@ -145,6 +167,7 @@ SCALAR: dict[str, dict[str, Row]] = {
         "i32": lambda a: a,
         "u32": lambda a: a,
         "i64": _op("i64.extend_i32_u"),
+        "u64": _op("i64.extend_i32_u"),
     },
 }
 

@@ -122,8 +122,8 @@ class Plan:
         places = {}
         for b in buffers:
             base = (self.pool.find(b)[1] - first) // WORD
-            # i64s are stored whole; their low halves are read.
-            places[b] = Place(base, 2 if b.compute == "i64" else 1)
+            # 64-bit integers are stored whole; their low halves are read.
+            places[b] = Place(base, 2 if b.compute in ("i64", "u64") else 1)
         kinds = {element(b) for b in buffers}
         return Range(name, places, kinds.pop() if len(kinds) == 1 else "u32", False)
 

@@ -29,6 +29,7 @@ from webconv.ir.ops.elementwise import (
 )
 from webconv.ir.ops.host import Bind, HostOp, If, Loop
 from webconv.ir.ops.indexing import (
+    CumProd,
     CumSum,
     Gather,
     GatherElements,
@@ -59,7 +60,8 @@ OPS: dict[str, type[Op]] = ELEMENTWISE | {
     for op in (
         *(Affine, BitCast, BitwiseNot, Cast, Celu, Clip, Elu, Gelu, HardSigmoid, IsInf, LeakyRelu),
         *(ScaledTanh, Swish, ThresholdedRelu, Where),
-        *(CumSum, Gather, GatherElements, GatherND, ScatterElements, ScatterND, SearchSorted, TopK),
+        *(CumProd, CumSum, Gather, GatherElements, GatherND, ScatterElements, ScatterND),
+        *(SearchSorted, TopK),
         *(ArgMaxPool, AveragePool, Conv, ConvTranspose, MatMul, MaxPool),
         *(Concat, Expand, Iota, Pad, Reshape, Sizes, Slice, Transpose),
         *(GRU, LSTM, RNN, Scan),

@@ -70,6 +70,14 @@ class Binary(Elementwise):
         return (type(self).function(x, y),)
 
 
+class FloatBinary(Binary):
+    """Two float inputs."""
+
+    def result(self, dtype: DType) -> DType:
+        require(dtype.is_float, f"the inputs must be floating-point, but they are {dtype}")
+        return dtype
+
+
 class Comparison(Binary):
     """Two inputs, a bool output."""
 
@@ -134,20 +142,23 @@ def _fmod(x: Array, y: Array) -> Array:
 
 def _power(x: Array, y: Array) -> Array:
     """Integers: a negative exponent gives 1/x truncated, as C would."""
-    if x.dtype.kind == "f":
+    if x.dtype.kind in "fu":
         return np.power(x, y)
     positive = np.power(x, np.maximum(y, 0))
     inverse = np.where(x == 1, 1, np.where(x == -1, np.where(y % 2 == 0, 1, -1), 0))
     return np.where(y < 0, inverse, positive).astype(x.dtype)
 
 
-def _shift(function: Callable[..., Any]) -> Callable[[Array, Array], Array]:
-    def shift(x: Array, y: Array) -> Array:
-        width = x.dtype.itemsize * 8
-        inside = (y >= 0) & (y < width)
-        return np.where(inside, function(x, np.where(inside, y, 0)), 0).astype(x.dtype)
+def _shift_left(x: Array, y: Array) -> Array:
+    inside = (y >= 0) & (y < x.dtype.itemsize * 8)
+    return np.where(inside, np.left_shift(x, np.where(inside, y, 0)), 0).astype(x.dtype)
 
-    return shift
+
+def _shift_right(x: Array, y: Array) -> Array:
+    """A shift of less than 0, or of the width or more, leaves nothing but the sign."""
+    inside = (y >= 0) & (y < x.dtype.itemsize * 8)
+    left = np.where(x < 0, -1, 0) if x.dtype.kind == "i" else 0
+    return np.where(inside, np.right_shift(x, np.where(inside, y, 0)), left).astype(x.dtype)
 
 
 def _erf(x: Array) -> Array:
@@ -219,8 +230,11 @@ _BINARY = _table(
         "Pow": (_power, "x to the y."),
         "Min": (np.minimum, "The smaller; NaN if either is."),
         "Max": (np.maximum, "The larger; NaN if either is."),
-        "Atan2": (np.arctan2, "The angle of (y, x) in radians; the first input is y."),
     },
+)
+_FLOAT_BINARY = _table(
+    FloatBinary,
+    {"Atan2": (np.arctan2, "The angle of (y, x) in radians; the first input is y.")},
 )
 _COMPARISONS = _table(
     Comparison,
@@ -246,8 +260,8 @@ _BITWISE = _table(
         "BitwiseAnd": (np.bitwise_and, "Bits of both."),
         "BitwiseOr": (np.bitwise_or, "Bits of either."),
         "BitwiseXor": (np.bitwise_xor, "Bits of exactly one."),
-        "ShiftLeft": (_shift(np.left_shift), "x << y; 0 for a shift of the width or more."),
-        "ShiftRight": (_shift(np.right_shift), "x >> y; 0 for a shift of the width or more."),
+        "ShiftLeft": (_shift_left, "x << y; 0 for y < 0 and for y of the width or more."),
+        "ShiftRight": (_shift_right, "x >> y; for such y 0, or -1 where x is negative."),
     },
 )
 
@@ -256,6 +270,7 @@ ELEMENTWISE: dict[str, type[Elementwise]] = {
     **FLOAT_UNARY,
     **_PREDICATES,
     **_BINARY,
+    **_FLOAT_BINARY,
     **_COMPARISONS,
     **_LOGICAL,
     **_BITWISE,
@@ -432,3 +447,24 @@ class Cast(Op):
             whole = np.where(top, 0, limited).astype(wide.dtype)
             return (np.where(top, wide.max, whole).astype(self.to.numpy),)
         return (x.astype(self.to.numpy) if not self.to.is_float else x.astype(np.float64),)
+
+
+@dataclass(frozen=True)
+class BitCast(Op):
+    """The same bits as another dtype of the same width; not for f64, which is computed in f32."""
+
+    to: DType
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        x = types[0]
+        require(x.dtype.bits == self.to.bits, f"{x.dtype} and {self.to} must be of one width")
+        wide = dtypes.f64 in (x.dtype, self.to) and x.dtype != self.to
+        require(not wide, "f64 has no bits of its own, since it is computed in f32")
+        return (TensorType(self.to, x.shape),)
+
+    def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        if x.dtype.kind == "f":
+            x = x.astype(f"f{self.to.bits // 8}")
+        if self.to == dtypes.bool_:
+            return (x.view(np.uint8) != 0,)
+        return (np.ascontiguousarray(x).reshape(x.shape).view(self.to.numpy),)

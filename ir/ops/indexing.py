@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -159,12 +159,15 @@ class ScatterND(Op):
 
 
 @dataclass(frozen=True)
-class CumSum(Op):
-    """Running sum along `axis`: `exclusive` of the own element, or from the end (`reverse`)."""
+class Running(Op):
+    """Base: `axis` combined so far, `exclusive` of the own element, or from the end (`reverse`)."""
 
     axis: int = 0
     exclusive: bool = False
     reverse: bool = False
+
+    function: ClassVar[Callable[..., Any]]
+    start: ClassVar[int]
 
     def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
         normalise_axis(self.axis, types[0].rank)
@@ -172,13 +175,29 @@ class CumSum(Op):
 
     def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
         x = np.flip(x, self.axis) if self.reverse else x
-        total = np.cumsum(x, self.axis, dtype=x.dtype)
+        total = type(self).function(x, self.axis, dtype=x.dtype)
         if self.exclusive:
             total = np.roll(total, 1, self.axis)
             first = [slice(None)] * x.ndim
             first[self.axis] = slice(0, 1)
-            total[tuple(first)] = 0
+            total[tuple(first)] = self.start
         return (np.flip(total, self.axis) if self.reverse else total,)
+
+
+@dataclass(frozen=True)
+class CumSum(Running):
+    """Running sums."""
+
+    function = staticmethod(np.cumsum)
+    start = 0
+
+
+@dataclass(frozen=True)
+class CumProd(Running):
+    """Running products."""
+
+    function = staticmethod(np.cumprod)
+    start = 1
 
 
 @dataclass(frozen=True)

@@ -291,7 +291,7 @@ INTEGERS = {
     "safe_div": "Div", "safe_mod": "Mod", "safe_rem": "Fmod", "ipow": "Pow",
     "safe_shl": "ShiftLeft", "safe_shr": "ShiftRight",
 }  # fmt: skip
-NUMPY = {"i32": np.int32, "u32": np.uint32, "i64": np.int64}
+NUMPY = {"i32": np.int32, "u32": np.uint32, "i64": np.int64, "u64": np.uint64}
 
 
 @pytest.mark.parametrize("kind", NUMPY)
@@ -300,7 +300,7 @@ def test_integer_edges_are_those_of_the_reference(name: str, kind: str) -> None:
     limits = np.iinfo(NUMPY[kind])
     random = np.random.default_rng(4)
     some = random.integers(limits.min, limits.max, 30, NUMPY[kind], endpoint=True)
-    small = np.arange(0 if kind == "u32" else -70, 70).astype(NUMPY[kind])
+    small = np.arange(0 if kind[0] == "u" else -70, 70).astype(NUMPY[kind])
     edges = np.array([limits.min, limits.min + 1, limits.max, limits.max - 1], NUMPY[kind])
     values = np.concatenate([some, small, edges])
     x, y = (a.ravel() for a in np.meshgrid(values, values))

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from webconv.frontends import common
+from webconv.frontends.einsum import einsum
 from webconv.frontends.keras.layers.activations import LINEAR, Activation
-from webconv.frontends.keras.layers.einsum import einsum
 from webconv.frontends.keras.schema import Positive
 from webconv.frontends.keras.tree import Layer, Rule, Tensor
 from webconv.ir import dtypes, ops

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from webconv.frontends import common
 from webconv.frontends.common import scalar
+from webconv.frontends.einsum import einsum
 from webconv.frontends.keras.errors import shown
 from webconv.frontends.keras.layers import activations, pooling
-from webconv.frontends.keras.layers.einsum import einsum
 from webconv.frontends.keras.layers.windows import (
     DataFormat,
     Sizes,
@@ -39,9 +39,7 @@ def matmul(layer: Layer, x1: Any, x2: Any) -> Value:
 
 
 def einsum_operation(layer: Layer, *operands: Any, subscripts: str) -> Value:
-    """Einsum of two operands."""
-    if len(operands) != 2:
-        raise UnsupportedError(f"einsum of {len(operands)} operands is not supported; use two")
+    """Sums of products."""
     return einsum(subscripts, *promoted(*operands))
 
 

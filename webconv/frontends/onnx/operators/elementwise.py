@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from webconv.frontends.common import cast, scalar
+from webconv.frontends.common import cast, folded, scalar
 from webconv.frontends.onnx.registry import operator
 from webconv.frontends.onnx.types import dtype_of
 from webconv.frontends.onnx.values import number
@@ -146,6 +146,8 @@ def mish(x: Value) -> Any:
 @operator("Shrink")
 def shrink(x: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Any:
     """x + bias below -lambd, x - bias above lambd, else 0."""
+    if not x.type.dtype.is_float:
+        return cast(shrink(cast(x, dtypes.f32), bias=bias, lambd=lambd), x.type.dtype)
     high, low = scalar(lambd, x), scalar(-lambd, x)
     shift = scalar(bias, x)
     lower = ops.Where()(ops.Less()(x, low), ops.Add()(x, shift), scalar(0, x))
@@ -171,7 +173,8 @@ def clip(x: Value, low: Value | None = None, high: Value | None = None) -> Any:
     if all(v.constant is not None and v.constant.size == 1 for v in limits):
         lower = None if low is None else number(low, "min")
         upper = None if high is None else number(high, "max")
-        return ops.Clip(lower, upper)(x)
+        open_below, open_above = lower == -math.inf, upper == math.inf
+        return ops.Clip(None if open_below else lower, None if open_above else upper)(x)
     if low is not None:
         x = ops.Max()(x, low)
     return x if high is None else ops.Min()(x, high)
@@ -191,12 +194,25 @@ def cast_(x: Value, *, to: int, saturate: int = 1, round_mode: str = "up") -> Va
 
 @operator("CastLike")
 def cast_like(x: Value, like: Value, *, saturate: int = 1, round_mode: str = "up") -> Value:
-    """Conversion to the dtype of another value."""
-    return cast(x, like.type.dtype)
+    """Conversion to the dtype of another value, of which nothing else matters."""
+    made = cast(x, like.type.dtype)
+    return made if x.constant is None else folded(made)
+
+
+@operator("BitCast")
+def bit_cast(x: Value, *, to: int) -> Any:
+    """The same bits as another dtype."""
+    return ops.BitCast(dtype_of(to))(x)
 
 
 @operator("Dropout")
-def dropout(x: Value, *, ratio: float = 0.5, seed: int = 0) -> tuple[Value, Value]:
+def dropout_7(x: Value, *, ratio: float = 0.5) -> tuple[Value, Value]:
+    """x itself, and a mask of ones."""
+    return x, cast(_true_like(x), x.type.dtype)
+
+
+@operator("Dropout", since=10)
+def dropout_10(x: Value, *, ratio: float = 0.5) -> tuple[Value, Value]:
     """x itself, and a mask of True."""
     return x, _true_like(x)
 

@@ -10,7 +10,7 @@ import numpy as np
 from webconv.frontends import common
 from webconv.frontends.onnx.registry import operator
 from webconv.frontends.onnx.sizes import derive
-from webconv.frontends.onnx.values import axes_of, ints, known, number, size, sizes
+from webconv.frontends.onnx.values import axes_of, ints, known, number, sizes
 from webconv.ir import dims, dtypes, graph, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import ModelFormatError, ShapeError
@@ -138,9 +138,7 @@ def concat(*inputs: Value, axis: int) -> Value:
 def _even(n: Dim, parts: int) -> list[Dim]:
     """Sizes of equal parts; the last is smaller if `n` does not divide."""
     each = dims.ceildiv(n, parts)
-    if isinstance(each, int) and isinstance(n, int):
-        return [max(min(each, n - k * each), 0) for k in range(parts)]
-    return [each] * (parts - 1) + [n - each * (parts - 1)]
+    return [dims.maximum(dims.minimum(each, n - k * each), 0) for k in range(parts)]
 
 
 def _split(x: Value, parts: Sequence[Dim] | None, axis: int, count: int) -> tuple[Value, ...]:
@@ -348,12 +346,12 @@ def depth_to_space(x: Value, *, blocksize: int, mode: str = "DCR") -> Value:
 
 
 @operator("SpaceToDepth")
-def space_to_depth(x: Value, *, blocksize: int) -> Value:
+def space_to_depth(x: Value, *, blocksize: int, mode: str = "DCR") -> Value:
     """Blocks of space moved into channels."""
     n, c, h, w = x.shape
     b = blocksize
     y = common.reshape(x, (n, c, dims.floordiv(h, b), b, dims.floordiv(w, b), b))
-    y = common.transpose(y, (0, 3, 5, 1, 2, 4))
+    y = common.transpose(y, (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4))
     return common.reshape(y, (n, c * b * b, dims.floordiv(h, b), dims.floordiv(w, b)))
 
 
@@ -361,10 +359,9 @@ def space_to_depth(x: Value, *, blocksize: int) -> Value:
 def trilu(x: Value, k: Value | None = None, *, upper: int = 1) -> Value:
     """The upper or lower triangle of matrices, 0 elsewhere; `k` moves the diagonal."""
     rows, columns = x.shape[-2:]
-    shift = 0 if k is None else size(k, "k")
     row = common.expand_dims(ops.Iota(rows)(), 1)
     column = common.expand_dims(ops.Iota(columns)(), 0)
-    edge = ops.Add()(row, common.cast(common.size_value(shift), dtypes.i32)) if shift != 0 else row
+    edge = row if k is None else ops.Add()(row, common.reshape(common.cast(k, dtypes.i32), ()))
     keep = (ops.GreaterOrEqual if upper else ops.LessOrEqual)()(column, edge)
     out: Value = ops.Where()(keep, x, common.scalar(0, x))
     return out

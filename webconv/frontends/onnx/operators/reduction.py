@@ -8,7 +8,7 @@ from typing import Any
 
 from webconv.frontends import common
 from webconv.frontends.onnx.registry import operator
-from webconv.frontends.onnx.values import axes_of
+from webconv.frontends.onnx.values import axes_of, ints
 from webconv.ir import dims, dtypes, ops
 from webconv.ir.graph import Value
 from webconv.ir.op import normalise_axis
@@ -20,15 +20,6 @@ def _plain(op: type[Any]) -> Reduction:
     def reduce(x: Value, axes: tuple[int, ...], keepdims: bool) -> Value:
         out: Value = op(axes, keepdims)(x)
         return out
-
-    return reduce
-
-
-def _bool_as_integer(reduction: Reduction) -> Reduction:
-    def reduce(x: Value, axes: tuple[int, ...], keepdims: bool) -> Value:
-        if x.type.dtype != dtypes.bool_:
-            return reduction(x, axes, keepdims)
-        return common.cast(reduction(common.cast(x, dtypes.i32), axes, keepdims), dtypes.bool_)
 
     return reduce
 
@@ -83,8 +74,8 @@ REDUCTIONS: dict[str, Reduction] = {
     "ReduceSum": _sum,
     "ReduceMean": _mean,
     "ReduceProd": _plain(ops.ReduceProd),
-    "ReduceMax": _bool_as_integer(_plain(ops.ReduceMax)),
-    "ReduceMin": _bool_as_integer(_plain(ops.ReduceMin)),
+    "ReduceMax": _plain(ops.ReduceMax),
+    "ReduceMin": _plain(ops.ReduceMin),
     "ReduceL1": _l1,
     "ReduceL2": _l2,
     "ReduceSumSquare": _sum_square,
@@ -130,6 +121,18 @@ def _arg(name: str, op: type[Any]) -> None:
 
 _arg("ArgMax", ops.ArgMax)
 _arg("ArgMin", ops.ArgMin)
+
+
+def _running(name: str, op: type[Any]) -> None:
+    @operator(name)
+    def apply(x: Value, axis: Value, *, exclusive: int = 0, reverse: int = 0) -> Any:
+        """The sums or products of an axis so far; `exclusive` leaves the element itself out."""
+        (where,) = ints(axis, "axis")
+        return op(normalise_axis(where, x.type.rank), bool(exclusive), bool(reverse))(x)
+
+
+_running("CumSum", ops.CumSum)
+_running("CumProd", ops.CumProd)
 
 
 def _softmax(name: str, op: type[Any]) -> None:
