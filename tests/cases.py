@@ -617,6 +617,23 @@ def _linear(t: Table) -> None:
         normal(2, 7, 6, 4),
         symbolic=((None, "h", "w", None),),
     )
+    few = integers(-2, 3, 2, 6, 7, 3, dtype=np.float32)  # Ties go to the first.
+    t.add("argmaxpool", ops.ArgMaxPool((2, 1), (1, 2), ((1, 0), (0, 2)), **pool), few)
+    t.add(
+        "argmaxpool_symbolic",
+        ops.ArgMaxPool((2, 2), (1, 1), one, kernel=(3, 3)),
+        integers(-128, -120, 1, 5, 6, 4, dtype=np.int8),
+        symbolic=((None, "h", "w", None),),
+    )
+    t.add(
+        "argmaxpool_3d",
+        ops.ArgMaxPool((2,) * 3, (1,) * 3, ((0, 1),) * 3, (2,) * 3),
+        normal(1, 3, 4, 5, 2),
+    )
+    rows = np.array([[-0.0, 0.0, -np.inf, -np.inf, 1.0, np.inf, np.nan, np.nan, 2.0]], np.float32)
+    t.add(
+        "argmaxpool_extremes", ops.ArgMaxPool((1,), (1,), ((1, 0),), kernel=(2,)), rows[..., None]
+    )
     t.add("avgpool", ops.AveragePool((2, 2), (1, 1), two, **pool), normal(2, 6, 7, 3))
     t.add("avgpool_pads", ops.AveragePool((2, 2), (1, 1), one, kernel=(3, 3)), normal(1, 6, 7, 3))
     t.add(

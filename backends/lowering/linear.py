@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from webconv.backends.expr import Const, Expr, Index, call, f32, select
+from webconv.backends.expr import Const, Expr, Index, as_index, call, f32, flatten, select
 from webconv.backends.lowering.elementwise import broadcast_index
 from webconv.backends.lowering.indexing import readable
-from webconv.backends.lowering.reduction import extreme, reciprocal
-from webconv.backends.tensor import LOOP_COST, Context, Tensor, guarded, where
+from webconv.backends.lowering.reduction import extreme, reciprocal, sort_key
+from webconv.backends.tensor import LOOP_COST, Context, Tensor, guarded, reindex, where
 from webconv.ir import dims, ops
 from webconv.ir.dims import Dim, Shape
 from webconv.ir.op import Array, Op, TensorType, concrete
@@ -243,6 +243,31 @@ def max_pool(ctx: Context, op: Any, x: Tensor) -> Tensor:
     return Tensor(x.dtype, result.shape, at, LOOP_COST)
 
 
+def arg_max_pool(ctx: Context, op: Any, x: Tensor) -> Tensor:
+    """Folds over the window's offsets, keeping the place of the best key in the plane."""
+    x = readable(ctx, x)
+    (result,) = op.infer(TensorType(x.dtype, x.shape))
+    symbols = [ctx.symbol(n) for n in op.kernel]
+    spatial = x.shape[1:-1]
+    plane = dims.product(spatial)
+
+    def at(index: Index4) -> Expr:
+        meets = window(op, x, index)
+
+        def key(place: tuple[Dim, ...]) -> Expr:
+            return sort_key(x.at((index[0], *place, index[-1])))
+
+        def step(offsets: tuple[Dim, ...], best: Expr) -> Expr:
+            place, inside = meets(offsets)
+            held = reindex((as_index(call("max", best, 0), plane),), (plane,), spatial)
+            beats = (best < 0) | (guarded(key(place), inside) > key(held))
+            return select(inside & beats, Index(flatten(place, spatial)), best)
+
+        return nested(ctx, op.kernel, symbols, Const(-1, "i32"), step)
+
+    return Tensor(result.dtype, result.shape, at, LOOP_COST)
+
+
 def average_pool(ctx: Context, op: Any, x: Tensor) -> Tensor:
     """The sum over the window, divided by its size or by the number of elements inside."""
     x = readable(ctx, x)
@@ -282,5 +307,6 @@ LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.Conv: conv,
     ops.ConvTranspose: conv_transpose,
     ops.MaxPool: max_pool,
+    ops.ArgMaxPool: arg_max_pool,
     ops.AveragePool: average_pool,
 }

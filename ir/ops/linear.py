@@ -14,7 +14,7 @@ import numpy as np
 
 from webconv.ir import dims
 from webconv.ir.dims import Dim, Shape
-from webconv.ir.dtypes import f64
+from webconv.ir.dtypes import f64, i32
 from webconv.ir.op import Array, Guard, Op, TensorType, broadcast, concrete, require, unify
 
 Pads = tuple[tuple[Dim, Dim], ...]
@@ -177,6 +177,27 @@ class MaxPool(Pool):
     def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
         lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
         return (np.maximum.reduce([tap for _, tap in self.taps(x, self.kernel, lowest)]),)
+
+
+@dataclass(frozen=True)
+class ArgMaxPool(Pool):
+    """Where the maximum of each window lies in the plane [S], in row-major order; i32.
+
+    Of equal ones the first wins, of NaN too; padding never does.
+    """
+
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (TensorType(i32, super().infer(*types)[0].shape),)
+
+    def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        plane = np.arange(int(np.prod(x.shape[1:-1]))).reshape(1, *x.shape[1:-1], 1)
+        taps = zip(self.taps(x, self.kernel, 0), self.taps(plane, self.kernel, -1), strict=True)
+        best, where = np.zeros((), x.dtype), np.full((), -1)
+        for (_, value), (_, place) in taps:
+            beats = (value > best) | (np.isnan(value) & ~np.isnan(best))
+            found = (place >= 0) & ((where < 0) | beats)
+            best, where = np.where(found, value, best), np.where(found, place, where)
+        return (where.astype(np.int32),)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from webconv.frontends.onnx.operators import (
     pooling,
     recurrent,
     reduction,
+    scan,
     rotary,
     suppression,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "pooling",
     "recurrent",
     "reduction",
+    "scan",
     "rotary",
     "suppression",
 ]
