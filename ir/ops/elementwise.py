@@ -121,9 +121,9 @@ def _divide(x: Array, y: Array) -> Array:
         return np.divide(x, y)
     safe = np.where(y == 0, 1, y)
     quotient = np.abs(x.astype(object)) // np.abs(safe.astype(object))
-    signed = np.where((x < 0) != (safe < 0), -quotient, quotient)
-    low, high = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
-    wrapped = (signed - low) % (int(high) - int(low) + 1) + low
+    signed = np.where((x < 0) != (safe < 0), -quotient, quotient).astype(object)
+    low, high = int(np.iinfo(x.dtype).min), int(np.iinfo(x.dtype).max)
+    wrapped = (signed - low) % (high - low + 1) + low
     return np.where(y == 0, 0, wrapped).astype(x.dtype)
 
 
