@@ -15,8 +15,8 @@ from webconv.frontends.onnx.operators import (
     pooling,
     recurrent,
     reduction,
-    scan,
     rotary,
+    scan,
     suppression,
 )
 
@@ -35,7 +35,7 @@ __all__ = [
     "pooling",
     "recurrent",
     "reduction",
-    "scan",
     "rotary",
+    "scan",
     "suppression",
 ]
