@@ -251,7 +251,7 @@ def printable(name: str) -> str:
 
 def identifier(title: str, prefix: str, taken: Collection[str]) -> str:
     """A new identifier that no local value, function or reserved word can be."""
-    base = prefix + (re.sub(r"[^A-Za-z0-9]+", "_", title).strip("_")[:80] or "x")
+    base = prefix + (re.sub(r"[^A-Za-z0-9]+", "_", title)[:80].strip("_") or "x")
     name, k = base, 1
     while name in taken:
         k += 1

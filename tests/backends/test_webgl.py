@@ -30,6 +30,7 @@ from webconv.backends.webgl.loops import Stacks
 from webconv.backends.webgl.merge import merged
 from webconv.backends.webgl.placement import holds, invert, names, ordered
 from webconv.backends.webgl.rows import split_rows
+from webconv.backends.webgl.shader import identifiers
 from webconv.backends.webgl.unroll import unrolled
 from webconv.ir import dims, graph, ops
 from webconv.ir.dims import Dim, Symbol, symbol
@@ -292,3 +293,9 @@ class TestFigures:
     def test_bytes_follow_the_blocks(self) -> None:
         short = compiled(BY_NAME["LSTM_forward_symbolic"].program()).stats["peak_bytes"]["main"]
         assert short > 0
+
+
+def test_identifiers_have_no_double_underscore_where_a_long_name_is_cut() -> None:
+    made = identifiers(["a" * 79 + "_b", "a" * 79 + "_c"], "t_")
+    assert len(set(made)) == 2
+    assert not any("__" in name for name in made)

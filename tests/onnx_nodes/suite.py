@@ -18,6 +18,7 @@ import onnx
 from onnx.backend.test.loader import load_model_tests
 
 from webconv.frontends.onnx.convert import convert
+from webconv.frontends.onnx.types import symbol_name
 from webconv.ir.errors import WebconvError
 from webconv.ir.graph import Program
 
@@ -25,6 +26,9 @@ KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
 
 # What an error says of an input that must be constant.
 NEEDED = re.compile(r"'([^']*)' \([^']*give its value with --const")
+HELD = re.compile(r"\bvalue_(\w+)_\d+\b.* --const")
+# Axes and shapes have few elements; what has more is data.
+MOST_CONSTANT = 16
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,16 @@ class Test:
     def feeds(self, run: int, program: Program) -> dict[str, Any]:
         """The inputs of a run by name, those that were made constant left out."""
         given = dict(zip(self.inputs, self.data[run][0], strict=False))
+        first = dict(zip(self.inputs, self.data[0][0], strict=False))
+        for name in set(given) - set(program.main.inputs):
+            assert np.array_equal(given[name], first[name]), f"{name} is not the same in all runs"
         return {name: np.asarray(given[name]) for name in program.main.inputs}
 
     def program(self) -> tuple[Program, dict[str, Any]]:
         """The program, and the inputs that it needs as constants: errors name them.
 
-        Raises WebconvError if it cannot be converted.
+        Only axes and shapes may be constant, so only few integers. Raises WebconvError if it cannot
+        be converted.
         """
         given = dict(zip(self.inputs, self.data[0][0], strict=False))
         constants: dict[str, Any] = {}
@@ -63,11 +71,17 @@ class Test:
             try:
                 return convert(self.model, self.folder, {}, constants), constants
             except WebconvError as error:
-                found = NEEDED.search(str(error))
-                name = found.group(1) if found else ""
-                if name not in given or name in constants:
+                name = self._needed(str(error))
+                if name in constants or not _may_be_constant(given.get(name)):
                     raise
                 constants[name] = given[name]
+
+    def _needed(self, error: str) -> str:
+        """The input that an error wants to be constant."""
+        if found := NEEDED.search(error):
+            return found.group(1)
+        held = HELD.search(error)
+        return next((n for n in self.inputs if held and symbol_name(n) == held.group(1)), "")
 
     def check(self, run: int, outputs: Mapping[str, Any]) -> None:
         """Raise AssertionError unless the outputs of a run are as the suite wants them."""
@@ -86,6 +100,12 @@ class Test:
                     self.atol,
                     err_msg=name,
                 )
+
+
+def _may_be_constant(value: Any) -> bool:
+    return (
+        isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size <= MOST_CONSTANT
+    )
 
 
 def _array(data: Any) -> Any:

@@ -1,0 +1,75 @@
+"""The lists of tests that must pass on each backend, and the table of the others.
+
+`<backend>.txt` has a name a line, sorted; ` const` after a name says that axis or shape inputs were
+given as constants when the model was converted. `absent.txt` has, for each test that is in not all
+lists, the backends and the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BACKENDS = ("wasm", "webgpu", "webgl")
+
+
+@dataclass
+class Outcome:
+    """What a sweep saw: inputs made constant by test; why each test failed, or nothing."""
+
+    constants: dict[str, tuple[str, ...]]
+    reasons: dict[str, dict[str, str]]
+
+    def passed(self, backend: str) -> list[str]:
+        """The tests that pass, sorted."""
+        return sorted(name for name, reason in self.reasons[backend].items() if not reason)
+
+
+def line(text: str) -> str:
+    """A reason on one line, without what differs from machine to machine."""
+    return " ".join(text.split())[:240]
+
+
+def read(backend: str) -> dict[str, bool]:
+    """The tests that must pass, and whether by constants."""
+    file = HERE / f"{backend}.txt"
+    rows = file.read_text().splitlines() if file.exists() else []
+    return {row.split()[0]: row.endswith(" const") for row in rows}
+
+
+def read_absent() -> dict[str, dict[str, str]]:
+    """By test and backend, why it does not pass."""
+    found: dict[str, dict[str, str]] = {}
+    file = HERE / "absent.txt"
+    for row in file.read_text().splitlines() if file.exists() else []:
+        name, backends, reason = row.split(" ", 2)
+        found.setdefault(name, {}).update(dict.fromkeys(backends.split(","), reason))
+    return found
+
+
+def update(outcome: Outcome) -> None:
+    """Write the lists of the backends that were swept, and the table."""
+    absent = read_absent()
+    for backend, reasons in outcome.reasons.items():
+        rows = (
+            f"{name} const" if name in outcome.constants else name
+            for name in outcome.passed(backend)
+        )
+        (HERE / f"{backend}.txt").write_text("\n".join([*rows, ""]))
+        for name in {*absent, *reasons}:
+            reason = reasons.get(name, "")
+            absent.setdefault(name, {}).pop(backend, None)
+            if reason:
+                absent[name][backend] = reason
+    _write_absent(absent)
+
+
+def _write_absent(absent: Mapping[str, Mapping[str, str]]) -> None:
+    rows = []
+    for name, reasons in sorted(absent.items()):
+        for reason in dict.fromkeys(reasons[b] for b in BACKENDS if b in reasons):
+            backends = ",".join(b for b in BACKENDS if reasons.get(b) == reason)
+            rows.append(f"{name} {backends} {reason}")
+    (HERE / "absent.txt").write_text("\n".join([*rows, ""]))
