@@ -419,6 +419,30 @@ def _search(t: Table) -> None:
         t.add(f"search_nothing_{right:d}", ops.SearchSorted(right), ascending[:0], values)
 
 
+def _quantized(t: Table) -> None:
+    """Ties, both ends, infinities; scales per tensor and per axis."""
+    x = np.array([-3e37, -1e9, -300, -2.5, -1.5, -0.5, 0, 0.5, 1.5, 2.5, 300, 1e9, 3e37], "f4")
+    for dtype in (dtypes.i8, dtypes.u8, dtypes.i16, dtypes.u16):
+        for zero in (0, 3):
+            for multiply in (F, T):
+                t.add(
+                    f"quantize_{dtype}_{zero}_{multiply:d}",
+                    ops.Quantize(dtype, multiply),
+                    x,
+                    np.float32(0.5),
+                    np.float32(zero),
+                )
+    t.add(
+        "quantize_axis",
+        ops.Quantize(dtypes.u8),
+        normal(3, 4, 5, scale=20),
+        np.array([[0.5], [0.25], [1], [0.125]], np.float32),
+        np.array([[0], [128], [255], [7]], np.float32),
+        constant=(1, 2),
+        symbolic=(("a", None, "b"),),
+    )
+
+
 def _reduction(t: Table) -> None:
     for name in ("Sum", "Mean", "Prod", "Max", "Min"):
         op = getattr(ops, f"Reduce{name}")
@@ -760,7 +784,7 @@ def table() -> list[Case]:
     t = Table()
     for name, op, inputs, options in elementwise():
         t.add(f"{name}", op, *inputs, **options)
-    for family in (_parametric, _movement, _indexing, _reduction, _linear, _recurrent):
+    for family in (_parametric, _movement, _indexing, _quantized, _reduction, _linear, _recurrent):
         family(t)
     names = [c.name for c in t.cases]
     assert len(set(names)) == len(names), "case names must be unique"

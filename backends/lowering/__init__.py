@@ -11,6 +11,7 @@ from webconv.backends.lowering import (
     indexing,
     linear,
     movement,
+    quantized,
     recurrent,
     reduction,
 )
@@ -23,5 +24,6 @@ LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     **reduction.LOWERINGS,
     **linear.LOWERINGS,
     **recurrent.LOWERINGS,
+    **quantized.LOWERINGS,
     **control.LOWERINGS,
 }

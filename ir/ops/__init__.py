@@ -41,6 +41,7 @@ from webconv.ir.ops.indexing import (
 )
 from webconv.ir.ops.linear import ArgMaxPool, AveragePool, Conv, ConvTranspose, MatMul, MaxPool
 from webconv.ir.ops.movement import Concat, Expand, Iota, Pad, Reshape, Sizes, Slice, Transpose
+from webconv.ir.ops.quantized import Quantize
 from webconv.ir.ops.recurrent import GRU, LSTM, RNN, Recurrent
 from webconv.ir.ops.reduction import (
     ArgMax,
@@ -65,6 +66,7 @@ OPS: dict[str, type[Op]] = ELEMENTWISE | {
         *(ArgMaxPool, AveragePool, Conv, ConvTranspose, MatMul, MaxPool),
         *(Concat, Expand, Iota, Pad, Reshape, Sizes, Slice, Transpose),
         *(GRU, LSTM, RNN, Scan),
+        *(Quantize,),
         *(ArgMax, ArgMin, LogSoftmax, Normalize, Softmax),
         *(ReduceMax, ReduceMean, ReduceMin, ReduceProd, ReduceSum),
         *(Bind, If, Loop),
