@@ -50,8 +50,11 @@ def model(
     )
     for value in graph.output:
         value.ClearField("type")
+    domains = {"": opset, **({attributes["domain"]: 1} if "domain" in attributes else {})}
     # onnxruntime refuses the newest version of the file format.
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid(*d) for d in domains.items()], ir_version=10
+    )
 
 
 def wanted(made: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[Array]:

@@ -2,6 +2,10 @@
 
 from webconv.frontends.onnx.operators import (
     attention,
+    contributed,
+    contributed_attention,
+    contributed_cache,
+    contributed_normalization,
     control,
     convolution,
     dynamic,
@@ -15,6 +19,7 @@ from webconv.frontends.onnx.operators import (
     pooling,
     recurrent,
     reduction,
+    resize,
     rotary,
     scan,
     suppression,
@@ -22,6 +27,10 @@ from webconv.frontends.onnx.operators import (
 
 __all__ = [
     "attention",
+    "contributed",
+    "contributed_attention",
+    "contributed_cache",
+    "contributed_normalization",
     "control",
     "convolution",
     "dynamic",
@@ -35,6 +44,7 @@ __all__ = [
     "pooling",
     "recurrent",
     "reduction",
+    "resize",
     "rotary",
     "scan",
     "suppression",

@@ -11,55 +11,25 @@ import onnx
 from webconv.frontends import common
 from webconv.frontends.onnx.operators.heads import (
     Attention,
-    Mask,
     group,
     head_size,
     heads,
     joined,
     ungroup,
 )
+from webconv.frontends.onnx.operators.masks import (
+    Mask,
+    causal,
+    positions,
+    shorter_than,
+    windowed,
+)
 from webconv.frontends.onnx.registry import operator
 from webconv.frontends.onnx.types import dtype_of
-from webconv.ir import dtypes, graph, ops
+from webconv.ir import dtypes, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import ModelFormatError
 from webconv.ir.graph import Value
-
-
-def places(length: Dim, first: Dim = 0) -> Value:
-    """first, first + 1, ... as i32 [length]: positions of queries or keys."""
-    return common.slice_axes(ops.Iota(first + length)(), {0: common.Span(first, length, 1)})
-
-
-def positions(length: Dim, first: Dim | Value = 0) -> Value:
-    """Where queries stand among the keys, [T, 1], or [B, 1, T, 1] if `first` is [B]."""
-    if not isinstance(first, Value):
-        return common.expand_dims(places(length, first), 1)
-    offset = common.expand_dims(common.cast(first, dtypes.i32), 1, 2, 3)
-    return ops.Add()(offset, common.expand_dims(places(length), 1))
-
-
-def causal(rows: Value, length: Dim) -> Value:
-    """True where a key is not later than the query, for `length` keys."""
-    return ops.LessOrEqual()(places(length), rows)
-
-
-def within(rows: Value, length: Dim, left: int, right: int) -> Mask:
-    """A window of `left` keys before and `right` after the query's place; -1 for no limit."""
-    mask = Mask()
-    if left >= 0:
-        first = ops.Sub()(rows, graph.constant(np.int32(left)))
-        mask = mask.also(ops.GreaterOrEqual()(places(length), first))
-    if right >= 0:
-        last = ops.Add()(rows, graph.constant(np.int32(right)))
-        mask = mask.also(ops.LessOrEqual()(places(length), last))
-    return mask
-
-
-def shorter_than(lengths: Value, length: Dim) -> Value:
-    """True for the keys before `lengths` [B] of each sample: [B, 1, 1, S]."""
-    limit = common.expand_dims(common.cast(lengths, dtypes.i32), 1, 2, 3)
-    return ops.Less()(places(length), limit)
 
 
 def _given(mask: Value, length: Dim, pads: bool) -> Mask:
@@ -123,9 +93,7 @@ def attention(
     rows = positions(length, first)
     if is_causal:
         mask = mask.also(causal(rows, total), some=nonpad_kv_seqlen is None)
-    window = within(rows, total, left_window_size, right_window_size)
-    if window.allowed is not None:
-        mask = mask.also(window.allowed)
+    mask = windowed(mask, rows, total, left_window_size, right_window_size)
     if nonpad_kv_seqlen is not None:
         mask = mask.also(shorter_than(nonpad_kv_seqlen, total))
     rule = 1 / math.sqrt(head_size(q)) if scale is None else scale

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from webconv.frontends import common
+from webconv.frontends.onnx.operators.masks import Mask
 from webconv.ir import dims, dtypes, ops
 from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
@@ -25,35 +26,6 @@ class Scores(NamedTuple):
     scaled: Value
     capped: Value
     biased: Value
-
-
-@dataclass(frozen=True)
-class Mask:
-    """What is added to the scores, and where attention is allowed; None for no such mask.
-
-    `some` promises that every query is allowed a key, and that no bias is an infinity.
-    """
-
-    bias: Value | None = None
-    allowed: Value | None = None
-    some: bool = True
-
-    def also(self, allowed: Value, some: bool = False) -> Mask:
-        """With another rule of what is allowed."""
-        both = allowed if self.allowed is None else ops.And()(self.allowed, allowed)
-        return Mask(self.bias, both, self.some and some)
-
-    def plus(self, bias: Value) -> Mask:
-        """With another bias, of any size but infinity."""
-        total = bias if self.bias is None else ops.Add()(self.bias, bias)
-        return Mask(total, self.allowed, self.some)
-
-    def forbids(self) -> Value | None:
-        """`allowed` and where the bias is not -inf; None if that is everywhere."""
-        if self.some or self.bias is None:
-            return self.allowed
-        finite = ops.Greater()(self.bias, common.scalar(-math.inf, self.bias))
-        return finite if self.allowed is None else ops.And()(self.allowed, finite)
 
 
 def heads(x: Value, count: int) -> Value:
@@ -111,7 +83,8 @@ def ungroup(x: Value, groups: int) -> Value:
 class Attention:
     """softmax(scale * q k' + bias) v. Query heads that share a key head form a group.
 
-    It is computed in f32 where the inputs are f16: every result is rounded once.
+    `sink` [N] or a scalar is a score that takes part in the softmax, but has no value. All is
+    computed in f32 where the inputs are f16: every result is rounded once.
     """
 
     q: Value
@@ -120,6 +93,7 @@ class Attention:
     mask: Mask
     scale: float
     softcap: float = 0.0
+    sink: Value | None = None
 
     @property
     def groups(self) -> int:
@@ -152,12 +126,23 @@ class Attention:
         """The softmax, 0 for a query that is allowed no key."""
         allowed = self.mask.forbids()
         if allowed is None:
-            return ops.Softmax(-1)(biased)
+            return self._softmax(biased)
         allowed = group(allowed, self.groups)
         lowest = common.scalar(float(np.finfo(np.float32).min), biased)
-        y: Value = ops.Softmax(-1)(ops.Where()(allowed, biased, lowest))
+        y = self._softmax(ops.Where()(allowed, biased, lowest))
         # Beside any allowed score the lowest number has the weight 0 by itself.
         return y if self.mask.some else ops.Where()(allowed, y, common.scalar(0, y))
+
+    def _softmax(self, x: Value) -> Value:
+        if self.sink is None:
+            return ops.Softmax(-1)(x)
+        sink = common.cast(self.sink, x.type.dtype)
+        if sink.type.rank == 1:
+            sink = group(common.expand_dims(sink, 1, 2), self.groups)
+        column = common.broadcast_to(sink, (*x.shape[:-1], 1))
+        return common.slice_axis(
+            ops.Softmax(-1)(common.concat([x, column], -1)), -1, 0, x.shape[-1]
+        )
 
     def output(self, weights: Value) -> Value:
         """[B, N, T, H], in the dtype of the queries."""
