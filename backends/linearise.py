@@ -65,7 +65,7 @@ class Let:
 
     Functions are the primitives of `webconv.backends.expr`, our own `FUNCTIONS`, and for indices
     `udiv` (both non-negative), `floordiv`, `size` (the symbol that the literal has as its type)
-    and `iota` (0, 1, 2, 3).
+    and `iota` (0, 1, 2, 3). `hsum` is the sum of four lanes.
     """
 
     target: Ref
@@ -196,7 +196,8 @@ class Emitter:
         key = (function, args, type)
         if key not in scope.lets:
             lanes = max((a.lanes for a in args), default=1)
-            target = self.ref("v", type, LANES if function == "iota" else lanes, depth)
+            lanes = {"iota": LANES, "hsum": 1}.get(function, lanes)
+            target = self.ref("v", type, lanes, depth)
             scope.statements.append(Let(target, function, args))
             scope.lets[key] = target
         return scope.lets[key]
@@ -247,10 +248,13 @@ class Emitter:
     def expr(self, e: Expr) -> Operand:
         """The value of an expression."""
         depth = max((self.name_depth(n) for n in e.free), default=0)
-        memo = self.scopes[depth].exprs
-        if e not in memo:
-            memo[e] = self._expr(e)
-        return memo[e]
+        for scope in self.scopes[depth:]:
+            if e in scope.exprs:
+                return scope.exprs[e]
+        found = self._expr(e)
+        # It may lie further in than its names: a load within a loop that may not run.
+        self.scopes[max(depth, self.depth_of([found]))].exprs[e] = found
+        return found
 
     def _expr(self, e: Expr) -> Operand:
         match e:

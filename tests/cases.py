@@ -164,6 +164,10 @@ def _bitwise(name: str, made: type[Op]) -> Iterator[tuple[str, Op, list[Array], 
     yield f"{name}_i32", made(), [x, y], {}
     yield f"{name}_u8", made(), [x.astype(np.uint8), y.astype(np.uint8)], {}
     yield f"{name}_i16", made(), [x.astype(np.int16), np.array([3, 0, 15, 16, 31, 5], np.int16)], {}
+    least = np.array([5, -5, -128, -1, 127, -128], np.int8)
+    yield f"{name}_i8", made(), [least, np.array([-1, -3, 8, 7, 100, -128], np.int8)], {}
+    large = np.array([1 << 31, (1 << 32) - 1, 1, 3 << 30, 7, 1 << 31], np.uint32)
+    yield f"{name}_u32", made(), [large, np.array([31, 32, 31, 1, 0, 1 << 31], np.uint32)], {}
 
 
 def _binary(name: str, made: type[Op]) -> Iterator[tuple[str, Op, list[Array], dict[str, Any]]]:
@@ -231,6 +235,94 @@ def _parametric(t: Table) -> None:
             values = values[values >= 0] if target == "u32" else values
             values = np.clip(values, -2e9, 2e9) if (source, target) == ("f32", "i64") else values
             t.add(f"cast_{source}_{target}", ops.Cast(dtypes.DTYPES[target]), values)
+
+
+# The ends of each integer dtype and what lies beside them; pages give and get 64 bits as 32.
+ENDS: dict[str, Array] = {
+    name: np.array(
+        [d.min, d.min + 1, d.max, d.max - 1, d.max // 2 + 1, 0, 1, 2, 3, 100], f"{name[0]}{bits}"
+    )
+    for name, bits, d in (
+        (name, int(name[1:]) // 8, np.iinfo(f"{name[0]}{min(int(name[1:]), 32) // 8}"))
+        for name in ("i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64")
+    )
+}
+
+
+def _types(t: Table) -> None:
+    """Every dtype at its edges: what wraps, what saturates, what is unsigned."""
+    for name, ends in ENDS.items():
+        wide = name in ("i64", "u64")
+        for op in (
+            "Add",
+            "Sub",
+            "Mul",
+            "Div",
+            "Mod",
+            "Fmod",
+            "Min",
+            "Max",
+            "Less",
+            "GreaterOrEqual",
+        ):
+            if wide and op in ("Add", "Sub", "Mul"):
+                continue
+            other = ends[::-1].copy()
+            t.add(f"{op}_ends_{name}", ops.ELEMENTWISE[op](), ends, other)
+        for op in () if wide else ("Neg", "Abs", "Sign", "Relu", "BitwiseNot"):
+            t.add(f"{op}_ends_{name}", ops.OPS[op](), ends)
+        for target in dtypes.DTYPES.values():
+            if wide and not target.is_integer:
+                t.add(f"cast_{name}_{target}_ends", ops.Cast(target), ends % 1000)
+            elif target != dtypes.f16 and not (target.bits == 64 and not target.is_float):
+                t.add(f"cast_{name}_{target}_ends", ops.Cast(target), ends)
+        matrix = ends.reshape(2, 5)
+        for op in ("Max", "Min", *(() if wide else ("Sum", "Prod"))):
+            t.add(f"reduce_{op}_{name}_ends", getattr(ops, f"Reduce{op}")((0,)), matrix)
+        for op in ("ArgMax", "ArgMin"):
+            t.add(f"{op}_{name}_ends", getattr(ops, op)(-1), matrix)
+        t.add(f"clip_{name}_ends", ops.Clip(1, 100), ends)
+    for name in ("f16", "f64"):
+        edges = [0, -0.0, 1.5, -1.5, 65504, -65504, 2**-24, 300.75, -1]
+        x = np.array(edges, dtypes.DTYPES[name].numpy)
+        for target in dtypes.DTYPES.values():
+            values = np.abs(x) if target.kind == "u" else x
+            t.add(f"cast_{name}_{target}_edges", ops.Cast(target), values)
+        t.add(f"relu_{name}", ops.Relu(), x)
+        t.add(f"reduce_max_{name}", ops.ReduceMax(), x)
+    for name, values in (("some", [[T, F, F], [F, F, F]]), ("empty", np.zeros((2, 0)))):
+        x = np.array(values, bool)
+        for op in ("Max", "Min"):
+            t.add(f"reduce_{op}_bool_{name}", getattr(ops, f"Reduce{op}")((1,)), x)
+            t.add(
+                f"reduce_{op}_bool_{name}_symbolic",
+                getattr(ops, f"Reduce{op}")((1,), True),
+                x,
+                symbolic=((None, "a"),),
+            )
+    floats = np.array([0, -0.0, 1, -2.5, 1e-30, 3e38], np.float32)
+    halves = np.array(
+        [0, -0.0, 1, -2.5, 2**-24, -(2**-15), 65504, 2**-14, 1023 * 2**-24], np.float16
+    )
+    for source, target in (
+        (floats, "i32"),
+        (floats, "u32"),
+        (floats.view(np.int32), "f32"),
+        (floats.view(np.uint32), "f32"),
+        (halves, "i16"),
+        (halves, "u16"),
+        (halves.view(np.int16), "f16"),
+        (halves.view(np.uint16), "f16"),
+        (ENDS["u8"], "i8"),
+        (ENDS["i8"], "u8"),
+        (ENDS["u16"], "i16"),
+        (ENDS["i16"], "u16"),
+        (ENDS["u32"], "i32"),
+        (ENDS["i32"], "u32"),
+        (np.array([T, F]), "u8"),
+    ):
+        kind = from_numpy(source.dtype)
+        t.add(f"bit_cast_{kind}_{target}", ops.BitCast(dtypes.DTYPES[target]), source)
 
 
 def _movement(t: Table) -> None:
@@ -316,6 +408,9 @@ def _indexing(t: Table) -> None:
                 normal(2, 9, 3),
             )
     t.add("cumsum_symbolic", ops.CumSum(0), normal(9, 5), symbolic=(("a", None),))
+    t.add("cumprod", ops.CumProd(1, T, T), normal(2, 9, 3))
+    t.add("cumprod_i32", ops.CumProd(0), integers(1, 4, 30))
+    t.add("cumprod_symbolic", ops.CumProd(0), normal(9, 5), symbolic=(("a", None),))
     t.add("cumsum_i32", ops.CumSum(0), integers(-50, 50, 30))
     t.add("topk", ops.TopK(3), normal(4, 10))
     t.add("topk_smallest", ops.TopK(4, 0, False), normal(9, 3))
@@ -784,7 +879,11 @@ def table() -> list[Case]:
     t = Table()
     for name, op, inputs, options in elementwise():
         t.add(f"{name}", op, *inputs, **options)
-    for family in (_parametric, _movement, _indexing, _quantized, _reduction, _linear, _recurrent):
+    families = (
+        *(_parametric, _types, _movement, _indexing),
+        *(_quantized, _reduction, _linear, _recurrent),
+    )
+    for family in families:
         family(t)
     names = [c.name for c in t.cases]
     assert len(set(names)) == len(names), "case names must be unique"

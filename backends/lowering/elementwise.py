@@ -16,6 +16,9 @@ from webconv.ir.op import Op, broadcast
 
 Scalar = Callable[..., Expr]
 
+# Shaders have no negation and no magnitude of these.
+UNSIGNED = ("u32", "u64")
+
 
 def primitive(name: str) -> Scalar:
     """A function that applies the primitive `name`."""
@@ -88,8 +91,8 @@ def _isinf(op: Any) -> Scalar:
 # What each attribute-free operator computes.
 SCALARS: dict[str, Scalar] = {
     "Identity": lambda x: x,
-    "Neg": primitive("neg"),
-    "Abs": primitive("abs"),
+    "Neg": lambda x: call("sub", 0, x) if x.type in UNSIGNED else call("neg", x),
+    "Abs": lambda x: x if x.type in UNSIGNED else call("abs", x),
     "Sign": typed("sign"),
     "Relu": _relu,
     **{

@@ -66,8 +66,8 @@ export class Textures {
   constructor(gl, floats) {
     this.gl = gl;
     this.floats = floats;
-    // Stands for tensors without elements.
-    this.nothing = this.make(false, 1, 1);
+    // They stand for tensors without elements: of floats, and of integers.
+    this.nothing = [this.make(false, 1, 1), this.make(true, 1, 1)];
   }
 
   /**
@@ -99,7 +99,7 @@ export class Textures {
    * @param {number} texels
    */
   lines(ints, texels) {
-    if (!texels) return this.nothing;
+    if (!texels) return this.nothing[Number(ints)];
     return this.make(ints, Math.min(texels, SIDE), Math.ceil(texels / SIDE));
   }
 
@@ -110,7 +110,7 @@ export class Textures {
    * @param {number} blocks
    */
   bands(ints, texels, blocks) {
-    if (!texels) return this.nothing;
+    if (!texels) return this.nothing[Number(ints)];
     const { width, height } = bandSize(texels);
     const columns = Math.min(Math.floor(SIDE / width), blocks);
     return this.make(ints, width * columns, height * Math.ceil(blocks / columns));
@@ -223,7 +223,7 @@ export class Textures {
 
   /** @param {Texture} texture */
   free(texture) {
-    if (texture === this.nothing) return;
+    if (this.nothing.includes(texture)) return;
     this.bytes -= 16 * texture.width * texture.height;
     this.units = this.units.map((held) => (held === texture ? undefined : held));
     for (const [key, frame] of this.frames) {
