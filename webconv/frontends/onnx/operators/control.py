@@ -7,8 +7,9 @@ from typing import Any
 
 import onnx
 
+from webconv.frontends.onnx.operators.scan import folded_loop
 from webconv.frontends.onnx.registry import operator
-from webconv.frontends.onnx.values import known, origin
+from webconv.frontends.onnx.values import known
 from webconv.ir import dims, dtypes, graph, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import ShapeError, UnsupportedError
@@ -57,7 +58,7 @@ def _joined(call: Any, condition: Value, a: Value, b: Value) -> TensorType:
             f"{rule}, but one gives {a.type} and the other {b.type}; fix the condition"
         )
     pairs = zip(a.shape, b.shape, strict=True)
-    shape = tuple(m if m == n and isinstance(m, int) else call.fresh("size") for m, n in pairs)
+    shape = tuple(m if m == n and not _is_own(m) else call.fresh("size") for m, n in pairs)
     return TensorType(a.type.dtype, shape)
 
 
@@ -69,9 +70,11 @@ def loop(
     *carries: Value,
     body: onnx.GraphProto,
 ) -> Any:
-    """Iterations that are counted when the model runs."""
+    """Iterations: a Scan if they are counted now, else counted when the model runs."""
     if len(body.input) != 2 + len(carries):
         raise ShapeError(f"the body takes {len(body.input)} inputs, not {2 + len(carries)}")
+    if (made := folded_loop(call, trips, condition, carries, body)) is not None:
+        return made
     shapes = [v.type for v in carries]
     for _ in range(3):
         own = [graph.input("k", _scalar(dtypes.i64)), graph.input("going", _scalar(dtypes.bool_))]
@@ -103,17 +106,25 @@ def _settled(call: Any, before: TensorType, after: TensorType) -> TensorType:
     if before.dtype != after.dtype or before.rank != after.rank:
         raise UnsupportedError(f"what the loop carries enters as {before} and leaves as {after}")
     pairs = zip(before.shape, after.shape, strict=True)
-    return TensorType(before.dtype, tuple(a if a == b else call.fresh("carried") for a, b in pairs))
+    shape = tuple(a if a == b or _is_carried(a) else call.fresh("carried") for a, b in pairs)
+    return TensorType(before.dtype, shape)
+
+
+def _is_carried(d: Dim) -> bool:
+    """True for a size that each iteration may find another."""
+    found = dims.bare_atom(d)
+    return isinstance(found, dims.Symbol) and found.name.startswith("carried_")
 
 
 def _outer(call: Any, t: TensorType) -> TensorType:
     """A type in the body as one outside: sizes of the body's own get new symbols."""
-    own = ("carried_", "size_", dims.SIGNED + "of_data")
-    shape = (
-        call.fresh("size") if any(s.startswith(own) for s in dims.symbols(d)) else d
-        for d in t.shape
-    )
-    return TensorType(t.dtype, tuple(shape))
+    return TensorType(t.dtype, tuple(call.fresh("size") if _is_own(d) else d for d in t.shape))
+
+
+def _is_own(d: Dim) -> bool:
+    """True for a size that a body may have found itself."""
+    own = ("carried_", "size_", "count_", dims.SIGNED + "of_data")
+    return any(s.startswith(own) for s in dims.symbols(d))
 
 
 def _count(call: Any, trips: Value | None, condition: Value | None, going: Value) -> Dim:
