@@ -31,7 +31,7 @@ from webconv.backends.graph_file import padded, print_graph
 from webconv.backends.kernel import Entry
 from webconv.backends.lower import lower
 from webconv.backends.pages import render_entries
-from webconv.backends.runtime_files import runtime_files
+from webconv.backends.runtime_files import model_classes, runtime_files
 from webconv.ir.errors import WebconvError
 from webconv.ir.graph import Program
 
@@ -143,9 +143,12 @@ def _file(name: str, data: bytes) -> dict[str, Any]:
 
 
 def _add_model(files: dict[str, bytes], model: Mapping[str, Any]) -> str:
-    """Add the module of the common descriptor; a model without states fetches no code for them."""
-    head = "import { States } from './runtime/states.js';\n\n" if model["states"] else ""
-    shown = {**model, "States": Code("States")} if model["states"] else model
+    """Add the module of the common descriptor; code that it does not need is not fetched."""
+    heads, shown = "", dict(model)
+    for name, module in model_classes(model).items():
+        heads += f"import {{ {name} }} from './runtime/{module}';\n"
+        shown[name] = Code(name)
+    head = heads and f"{heads}\n"
     text = f"{head}export const model = {js_literal(shown)};\n"
     name = f"model-{hashlib.sha256(text.encode()).hexdigest()[:10]}.js"
     files[name] = text.encode()

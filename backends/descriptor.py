@@ -15,7 +15,10 @@ from webconv.backends.kernel import Entry, Kernel, Loop, Step
 from webconv.backends.plan import hinted
 from webconv.ir import dims
 from webconv.ir.dims import Dim
-from webconv.ir.graph import Program, State, Value
+from webconv.ir.graph import Program, State
+from webconv.ir.op import TensorType
+from webconv.ir.schedule import Binding, Block, Branch, Read, Repeat, Run
+from webconv.ir.schedule import Step as ScheduleStep
 
 FORMAT = 1
 
@@ -34,32 +37,104 @@ def ordered_entries(names: Iterable[str]) -> list[str]:
 def describe_entries(
     program: Program, entries: Mapping[str, Entry], vocabularies: Vocabularies
 ) -> list[dict[str, Any]]:
-    """The entries' symbols, inputs, outputs, guards and states."""
+    """The entries' symbols, inputs, outputs, guards and states; those in stages come last.
+
+    Stages are entries too, so that their positions are those in the backends' sections; they are
+    hidden from pages.
+    """
     states = [s.name for s in program.states]
+    stages = {stage for s in program.schedules.values() for stage in s.stages}
     out = []
     for name in entries:
         graph, entry = program.entries[name], entries[name]
-        inputs = []
-        for key, value in graph.inputs.items():
-            vocabulary = vocabularies.get((name, key))
-            known = {} if vocabulary is None else {"vocabulary": vocabulary}
-            inputs.append(_tensor(key, value) | known)
-        out.append(
-            {
-                "name": name,
-                "symbols": list(entry.symbols),
-                "inputs": inputs,
-                "outputs": [_tensor(key, value) for key, value in graph.outputs.items()],
-                "guards": [list(pair) for pair in entry.guards],
-                "reads": [states.index(s) for s in entry.reads],
-                "writes": [states.index(s) for s in entry.writes],
-            }
-        )
+        described = {
+            "name": name,
+            **({"hidden": True} if name in stages else {}),
+            "symbols": list(entry.symbols),
+            "inputs": _inputs(name, {n: v.type for n, v in graph.inputs.items()}, vocabularies),
+            **_values(graph.inputs, graph.value_symbols),
+            "outputs": [_tensor(key, value.type) for key, value in graph.outputs.items()],
+            "guards": [list(pair) for pair in entry.guards],
+            "reads": [states.index(s) for s in entry.reads],
+            "writes": [states.index(s) for s in entry.writes],
+        }
+        out.append(described)
+    for name, schedule in program.schedules.items():
+        own = [entries[stage] for stage in schedule.stages]
+        described = {
+            "name": name,
+            "symbols": list(schedule.symbols),
+            "inputs": _inputs(name, schedule.inputs, vocabularies),
+            **_values(schedule.inputs, schedule.values),
+            "outputs": [_tensor(key, t) for key, t in schedule.outputs.items()],
+            "guards": [list(pair) for pair in schedule.guards],
+            "reads": sorted({states.index(s) for e in own for s in e.reads}),
+            "writes": sorted({states.index(s) for e in own for s in e.writes}),
+            "schedule": describe_block(schedule.block, list(entries)),
+        }
+        out.append(described)
     return out
 
 
-def _tensor(name: str, value: Value) -> dict[str, Any]:
-    return {"name": name, "dtype": value.type.dtype.name, "shape": list(value.shape)}
+def _inputs(
+    entry: str, types: Mapping[str, TensorType], vocabularies: Vocabularies
+) -> list[dict[str, Any]]:
+    out = []
+    for key, t in types.items():
+        vocabulary = vocabularies.get((entry, key))
+        known = {} if vocabulary is None else {"vocabulary": vocabulary}
+        out.append(_tensor(key, t) | known)
+    return out
+
+
+def _values(inputs: Iterable[str], values: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
+    """The symbols that elements of inputs are: [symbol, position of the input, element]."""
+    order = list(inputs)
+    found = [[symbol, order.index(name), k] for symbol, (name, k) in values.items()]
+    return {"values": found} if found else {}
+
+
+def describe_block(block: Block, stages: Sequence[str]) -> dict[str, Any]:
+    """A schedule's block as `Block` of types.d.ts; stages go by their positions."""
+    steps = [_step(step, stages) for step in block.steps]
+    return {"steps": steps, "results": list(block.results)}
+
+
+def _step(step: ScheduleStep, stages: Sequence[str]) -> dict[str, Any]:
+    match step:
+        case Run(entry=entry, inputs=inputs, outputs=outputs):
+            return {"run": stages.index(entry), "inputs": list(inputs), "outputs": list(outputs)}
+        case Read(slot=slot, symbols=symbols):
+            return {"read": slot, "symbols": list(symbols)}
+        case Branch():
+            return {
+                "branch": step.condition,
+                "on": step.on,
+                "then": describe_block(step.then, stages),
+                "otherwise": describe_block(step.otherwise, stages),
+                "outputs": list(step.outputs),
+                "bindings": _bindings(step.bindings),
+            }
+        case Repeat():
+            return {
+                "repeat": describe_block(step.body, stages),
+                "trips": step.trips,
+                "condition": step.condition,
+                "initial": list(step.initial),
+                "parameters": list(step.parameters),
+                "outputs": list(step.outputs),
+                "stacked": [_tensor("", t) for t in step.stacked],
+                "entering": _bindings(step.entering),
+                "bindings": _bindings(step.bindings),
+            }
+
+
+def _bindings(bindings: Iterable[Binding]) -> list[list[str | int]]:
+    return [[b.symbol, b.slot, b.axis] for b in bindings]
+
+
+def _tensor(name: str, t: TensorType) -> dict[str, Any]:
+    return {"name": name, "dtype": t.dtype.name, "shape": list(t.shape)}
 
 
 def describe_states(program: Program) -> list[dict[str, Any]]:
@@ -84,6 +159,7 @@ def _batch(program: Program) -> Dim:
     """The batch's size: the symbol `batch`, or the first axis of the first input."""
     first = next((v.shape for g in program.entries.values() for v in g.inputs.values()), ())
     symbols = {s for g in program.entries.values() for s in g.symbols}
+    symbols |= {s for schedule in program.schedules.values() for s in schedule.symbols}
     return dims.symbol("batch") if "batch" in symbols or not first else first[0]
 
 

@@ -153,7 +153,7 @@ def lower(program: Program, entry: str = "main") -> Entry:
     writes = {n: _sink(ctx, f"{n}'", tensors[v], "state") for n, v in graph.writes.items()}
     return Entry(
         entry,
-        graph.symbols,
+        (*graph.symbols, *graph.free_symbols),
         {n: (b, graph.inputs[n].shape) for n, b in inputs.items()},
         {n: (b, graph.outputs[n].shape) for n, b in outputs.items()},
         reads,

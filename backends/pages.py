@@ -71,7 +71,7 @@ def render_entries(
     `modules` has the generated modules, `model_file` and those of `sections`.
     """
     context = {
-        "model": model,
+        "model": {**model, "entries": visible_entries(model)},
         "model_file": model_file,
         "sections": sections,
         "parameters": program.parameters,
@@ -86,7 +86,7 @@ def render_entries(
         own = {"model_code": model_file, "section_code": sections[backend]}
         texts = {k: local_code(modules[name].decode()) for k, name in own.items()}
         generated = render(code, "bundle_backend.js.j2", backend=backend, **texts).decode()
-        return whole_entry(backend, bool(model["states"]), generated).encode()
+        return whole_entry(backend, model, generated).encode()
 
     files = {
         "index.js": render(code, "bundle_index.js.j2"),
@@ -98,6 +98,12 @@ def render_entries(
         files[f"{backend}.js"] = whole(backend)
         files[f"{backend}.d.ts"] = b"export * from './index.js';\n"
     return files
+
+
+def visible_entries(model: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries that pages see, `main` first; stages are hidden."""
+    shown = [entry for entry in model["entries"] if not entry.get("hidden")]
+    return sorted(shown, key=lambda entry: entry["name"] != "main")
 
 
 def local_code(module: str) -> str:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from webconv.ir.errors import GraphError
 
@@ -72,9 +73,16 @@ def join_modules(names: Sequence[str], homes: Mapping[str, str]) -> str:
     )
 
 
-def whole_entry(backend: str, states: bool, generated: str) -> str:
+def model_classes(model: Mapping[str, Any]) -> dict[str, str]:
+    """Classes that only some models need, and the modules that export them."""
+    scheduled = any("schedule" in entry for entry in model["entries"])
+    states = {"States": "states.js"} if model["states"] else {}
+    return states | ({"ScheduledEntry": "schedule.js"} if scheduled else {})
+
+
+def whole_entry(backend: str, model: Mapping[str, Any], generated: str) -> str:
     """The runner and a session of `backend` in one module, before `generated`, which exports."""
-    names = (*RUNNER, *(("states.js",) if states else ()), *SESSIONS[backend])
+    names = (*RUNNER, *model_classes(model).values(), *SESSIONS[backend])
     joined = re.sub("^export ", "", join_modules(names, {}), flags=re.MULTILINE)
     code = joined[len(_match(_HEADER, joined)) :].strip("\n")
     header = _match(_HEADER, generated)
@@ -99,7 +107,8 @@ def _source(name: str) -> str:
 def runtime_files(backends: Iterable[str]) -> dict[str, bytes]:
     """The contents of `runtime/` by path, with the sessions of `backends`."""
     homes = dict.fromkeys(RUNNER, "runner.js")
-    groups = {"runner.js": RUNNER, "states.js": ("states.js",), "page.js": ("page.js",)}
+    own = ("states.js", "schedule.js", "page.js")
+    groups = {"runner.js": RUNNER, **{name: (name,) for name in own}}
     groups |= {f"session-{b}.js": SESSIONS[b] for b in backends}
     texts = {name: join_modules(group, homes) for name, group in groups.items()}
     texts |= {name: _source(name) for name in COPIED}

@@ -186,6 +186,13 @@ class Graph:
         return (*found, *self.value_symbols)
 
     @cached_property
+    def free_symbols(self) -> tuple[str, ...]:
+        """Symbols that its operators use and no input binds: a stage's, which the runner knows."""
+        from webconv.ir.ops.host import free_symbols
+
+        return tuple(sorted(free_symbols(self) - set(self.symbols)))
+
+    @cached_property
     def value_symbols(self) -> dict[str, tuple[str, int]]:
         """Symbols that an input's elements bind, if anything uses them: input name, element."""
         used = {s for n in self.nodes for s in dims.symbols(*n.op.dims)}

@@ -140,6 +140,8 @@ class _Parser:
                 return DTYPES[name]
             case ast.Name(id=name) if name in self._graphs:
                 return self._graphs[name]
+            case ast.Subscript():
+                return self._type(node)
             case ast.Call(func=ast.Name(id="constant" | "weight")):
                 return self._array(node)
             case ast.Call(func=ast.Name(id=name)) if name in OPS:

@@ -9,7 +9,7 @@ import numpy as np
 from webconv.ir import dims
 from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Graph, Input, Node, Program, Value
-from webconv.ir.op import Array, Guard, bind
+from webconv.ir.op import Array, Guard, TensorType, bind
 from webconv.ir.ops.host import Bind, HostOp, bind_shape
 
 
@@ -51,7 +51,9 @@ def _input(name: str, value: Value, inputs: Mapping[str, Array]) -> Array:
     return array
 
 
-def bind_sizes(shaped: Mapping[str, tuple[Value, tuple[int, ...]]]) -> dict[str, int]:
+def bind_sizes(
+    shaped: Mapping[str, tuple[Value | TensorType, tuple[int, ...]]],
+) -> dict[str, int]:
     """The values of symbols that are bare dims of the given values; raises on a contradiction."""
     sizes: dict[str, int] = {}
     for value, shape in shaped.values():

@@ -7,7 +7,7 @@ and symbols are one flat space for the whole schedule; a loop's body overwrites 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -106,6 +106,23 @@ class Schedule:
     slots: int
     block: Block
     names: tuple[str, ...] = ()
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The entries that it runs."""
+        return tuple(dict.fromkeys(_stages(self.block)))
+
+
+def _stages(block: Block) -> Iterator[str]:
+    for step in block.steps:
+        match step:
+            case Run(entry=entry):
+                yield entry
+            case Branch(then=then, otherwise=otherwise):
+                yield from _stages(then)
+                yield from _stages(otherwise)
+            case Repeat(body=body):
+                yield from _stages(body)
 
 
 # Runs a stage by name on arrays in order, given the symbols' values.

@@ -146,6 +146,8 @@ class _Printer:
             case tuple():
                 inner = ", ".join(map(self._attribute, value))
                 return f"({inner},)" if len(value) == 1 else f"({inner})"
+            case TensorType():
+                return type_text(value)
             case str():
                 return _quoted(value)
             case np.ndarray():

@@ -133,6 +133,7 @@ def _compile(
     import webconv
     from webconv.backends.bundle import Source, make
     from webconv.passes import optimise
+    from webconv.passes.stages import stage
     from webconv.passes.vocabulary import retype_lookups
 
     on_step("reading")
@@ -142,7 +143,7 @@ def _compile(
         program, digest = load(model, **options), _file_digest(Path(model))
     on_step("optimising")
     retyped, vocabularies = retype_lookups(program)
-    optimised = optimise(retyped)
+    optimised = optimise(stage(retyped))
     source = Source(program, optimised, name, digest, webconv.__version__, vocabularies)
     order = [b for b in BACKENDS if b in backends]
     return make(source, order, on_step)

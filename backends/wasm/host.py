@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from wasmtime import Instance as WasmInstance
 from webconv.backends.compiled import STORED, Weights
 from webconv.backends.kernel import COMPUTE, Entry
 from webconv.ir import dims
-from webconv.ir.graph import Program
-from webconv.ir.op import Array
+from webconv.ir.graph import Program, Value
+from webconv.ir.op import Array, TensorType
 from webconv.ir.reference import bind_sizes
+from webconv.ir.schedule import run as run_schedule
 
 PAGE = 65536
 
@@ -50,19 +51,42 @@ class Instance:
         states: Mapping[str, Array] | None = None,
     ) -> dict[str, Array]:
         """The outputs by name; `states` replaces the contents of some states first."""
+        schedule = self.program.schedules.get(entry)
+        if schedule is None:
+            graph = self.program.entries[entry]
+            sizes = given_sizes(graph.inputs, graph.value_symbols, inputs)
+            return self._run_entry(entry, inputs, sizes, states or {})
+        types = schedule.inputs
+        sizes = given_sizes(types, schedule.values, inputs)
+        waiting = dict(states or {})
+
+        def stage(name: str, given: Sequence[Array], sizes: Mapping[str, int]) -> list[Array]:
+            named = dict(zip(self.program.entries[name].inputs, given, strict=True))
+            results = self._run_entry(name, named, sizes, waiting)
+            waiting.clear()
+            return list(results.values())
+
+        arrays = [np.asarray(inputs[n], t.dtype.numpy) for n, t in types.items()]
+        results = run_schedule(schedule, arrays, sizes, stage)
+        return dict(zip(schedule.outputs, results, strict=True))
+
+    def _run_entry(
+        self,
+        entry: str,
+        inputs: Mapping[str, Array],
+        sizes: Mapping[str, int],
+        states: Mapping[str, Array],
+    ) -> dict[str, Array]:
+        """Bind, run and commit one entry of the module."""
         graph, index = self.program.entries[entry], list(self.entries).index(entry)
         plan = self.descriptor["entries"][index]
-        shaped = {n: (v, np.shape(inputs[n])) for n, v in graph.inputs.items()}
-        sizes = bind_sizes(shaped)
-        values = graph.value_symbols.items()
-        sizes |= {s: int(np.asarray(inputs[n]).flat[k]) for s, (n, k) in values}
         end = self._call(f"bind_{index}", *(sizes[s] for s in self.entries[entry].symbols))
         missing = end - self.memory.data_len(self.store)
         if missing > 0:
             self.memory.grow(self.store, -(-missing // PAGE))
         for place, (name, value) in zip(plan["inputs"], graph.inputs.items(), strict=True):
             self._write(self._address(place), _stored(inputs[name], value.type.dtype.name))
-        self._load_states(sizes, states or {})
+        self._load_states(sizes, states)
         self._call(f"run_{index}")
         self._call(f"commit_{index}")
         out = {}
@@ -111,6 +135,16 @@ class Instance:
         nbytes = int(np.prod(shape)) * stored.itemsize
         data = self.memory.read(self.store, address, address + nbytes)
         return np.frombuffer(bytes(data), stored).reshape(shape).astype(dtype.numpy)
+
+
+def given_sizes(
+    inputs: Mapping[str, Value] | Mapping[str, TensorType],
+    values: Mapping[str, tuple[str, int]],
+    given: Mapping[str, Array],
+) -> dict[str, int]:
+    """The symbols that shapes and elements of the inputs give."""
+    sizes = bind_sizes({n: (v, np.shape(given[n])) for n, v in inputs.items()})
+    return sizes | {s: int(np.asarray(given[n]).flat[k]) for s, (n, k) in values.items()}
 
 
 def _stored(array: Array, dtype: str) -> Array:

@@ -7,6 +7,8 @@ import { fromStorage, parseData, toStorage } from './tensor.js';
 /** @import { Dim, InputData, Plan, RunOptions, Session, Sizes, Tensor, TensorType, TypedArray } from './types.d.ts' */
 /** @import { Runner } from './runner.js' */
 
+/** @typedef {{ data: TypedArray, shape: number[] }} Held a tensor as the session has it */
+
 /** For more sizes than this the plan that was not used for the longest time is given back. */
 const MOST_PLANS = 64;
 
@@ -106,11 +108,29 @@ export class Entry {
       const sizes = this.runner.states.bind(this.type);
       bindSizes(this.type, values, sizes);
       await this.runner.states.prepare(this.type, sizes);
-      const plan = await this.plan(sizes);
-      const data = values.map((value) => value.data);
-      const arrays = await this.runner.session.run(plan, data, wanted);
-      return this.collect(wanted, arrays, sizes);
+      const given = values.map(({ data }, i) => ({
+        data,
+        shape: this.type.inputs[i].shape.map((dim) => size(dim, sizes)),
+      }));
+      return this.collect(wanted, await this.compute(given, wanted, sizes));
     }, signal);
+  }
+
+  /**
+   * The outputs at the positions `wanted`, as the session has them.
+   * @param {Held[]} values the inputs in order
+   * @param {number[]} wanted
+   * @param {Sizes} sizes
+   * @returns {Promise<Held[]>}
+   */
+  async compute(values, wanted, sizes) {
+    const plan = await this.plan(sizes);
+    const data = values.map((value) => value.data);
+    const arrays = await this.runner.session.run(plan, data, wanted);
+    return wanted.map((position, k) => ({
+      data: arrays[k],
+      shape: this.type.outputs[position].shape.map((dim) => size(dim, sizes)),
+    }));
   }
 
   /**
@@ -154,16 +174,15 @@ export class Entry {
 
   /**
    * @param {number[]} wanted
-   * @param {TypedArray[]} arrays
-   * @param {Sizes} sizes
+   * @param {Held[]} results
    */
-  collect(wanted, arrays, sizes) {
+  collect(wanted, results) {
     for (const output of this.outputs) output.value = undefined;
     return Object.fromEntries(
       wanted.map((position, k) => {
         const output = this.outputs[position];
-        const shape = this.type.outputs[position].shape.map((dim) => size(dim, sizes));
-        output.value = { data: fromStorage(arrays[k], output), shape, dtype: output.dtype };
+        const { data, shape } = results[k];
+        output.value = { data: fromStorage(data, output), shape, dtype: output.dtype };
         return [output.name, { ...output.value, data: output.value.data.slice() }];
       }),
     );

@@ -108,7 +108,12 @@ export class Runner {
     this.states = model.States
       ? new model.States(model.states, session, this.enqueue.bind(this))
       : /** @type {any} */ (new Stateless());
-    this.entries = model.entries.map((_, position) => new Entry(this, position));
+    /** All entries by position, those among them that pages do not see. */
+    this.stages = model.entries.map(({ schedule }, position) =>
+      schedule ? new model.ScheduledEntry(this, position) : new Entry(this, position),
+    );
+    this.entries = this.stages.filter(({ type }) => !type.hidden);
+    this.entries.sort((a, b) => Number(b.name === 'main') - Number(a.name === 'main'));
     const [main] = this.entries;
     this.inputs = main.inputs;
     this.outputs = main.outputs;

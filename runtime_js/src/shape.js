@@ -4,7 +4,7 @@ import { WebconvError } from './errors.js';
 
 /** @import { Dim, EntryType, Sizes, TensorType } from './types.d.ts' */
 
-/** @typedef {{ data: { length: number }, shape?: number[] }} Given */
+/** @typedef {{ data: ArrayLike<number | bigint>, shape?: number[] }} Given */
 
 /**
  * The value of a size.
@@ -22,30 +22,41 @@ const written = (shape) => `[${shape.join(', ')}]`;
 
 /**
  * Finds the sizes of a run: adds to `sizes` (what is known already) and returns it.
- * @param {Pick<EntryType, 'symbols' | 'inputs' | 'outputs' | 'guards'>} entry
+ * @param {Pick<EntryType, 'symbols' | 'inputs' | 'values' | 'outputs' | 'guards'>} entry
  * @param {Given[]} given in the order of `entry.inputs`; data without a shape is flat
  * @param {Sizes} sizes
  */
-export function bindSizes({ symbols, inputs, outputs, guards }, given, sizes) {
+export function bindSizes({ symbols, inputs, values, outputs, guards }, given, sizes) {
   const held = Object.keys(sizes).join(' and ');
   given.forEach(({ shape }, i) => shape && bindShape(inputs[i], shape, sizes));
   given.forEach(({ data, shape }, i) => shape || bindLength(inputs[i], data.length, sizes));
   for (const symbol of symbols) sizes[symbol] ??= 1;
   given.forEach((tensor, i) => checkShape(inputs[i], tensor, sizes, held));
+  for (const [symbol, input, element] of values ?? []) {
+    sizes[symbol] = Number(given[input].data[element]);
+  }
+  checkGuards(guards, sizes);
+  for (const { name, shape } of outputs) {
+    const actual = shape.map((dim) => size(dim, sizes));
+    if (actual.some((n) => n < 0)) {
+      const rule = `the inputs are too small: '${name}' would have shape`;
+      throw new WebconvError('shape', `${rule} ${written(actual)}`);
+    }
+  }
+  return sizes;
+}
+
+/**
+ * @param {[Dim, Dim][]} guards
+ * @param {Sizes} sizes
+ */
+export function checkGuards(guards, sizes) {
   for (const [a, b] of guards) {
     if (size(a, sizes) !== size(b, sizes)) {
       const values = `${a} = ${size(a, sizes)}, ${b} = ${size(b, sizes)}`;
       throw new WebconvError('shape', `two sizes must be equal, but ${values}`);
     }
   }
-  for (const { name, shape } of outputs) {
-    const actual = shape.map((dim) => size(dim, sizes));
-    if (!actual.every((n) => n >= 0)) {
-      const rule = `the inputs are too small: '${name}' would have shape`;
-      throw new WebconvError('shape', `${rule} ${written(actual)}`);
-    }
-  }
-  return sizes;
 }
 
 /**

@@ -66,14 +66,65 @@ export interface StateType extends TensorType {
 
 export interface EntryType {
   name: string;
+  /** True for a stage: an entry that only schedules run. */
+  hidden?: boolean;
   symbols: string[];
   inputs: TensorType[];
+  /** Symbols that elements of integer inputs are: [symbol, position of the input, element]. */
+  values?: [string, number, number][];
   outputs: TensorType[];
   /** Pairs of sizes that must be equal. */
   guards: [Dim, Dim][];
   /** Positions in `Model.states` of the states that it reads, and of those that it writes. */
   reads: number[];
   writes: number[];
+  /** What is done instead of kernels, by `ScheduledEntry`; its inputs are in the first slots. */
+  schedule?: Block;
+}
+
+/** Steps over slots, and the slots of what they give (`webconv.ir.schedule`). */
+export interface Block {
+  steps: Step[];
+  results: number[];
+}
+
+/** [symbol, slot, axis]: the symbol is the size of an axis of what is in the slot. */
+export type Binding = [string, number, number];
+
+export type Step = RunStep | ReadStep | BranchStep | RepeatStep;
+
+export interface RunStep {
+  /** The position of the stage in `Model.entries`. */
+  run: number;
+  inputs: number[];
+  outputs: number[];
+}
+
+export interface ReadStep {
+  read: number;
+  symbols: string[];
+}
+
+export interface BranchStep {
+  /** The slot of the condition; null if `on` is it. */
+  branch: number | null;
+  on: Dim;
+  then: Block;
+  otherwise: Block;
+  outputs: number[];
+  bindings: Binding[];
+}
+
+export interface RepeatStep {
+  repeat: Block;
+  trips: number | null;
+  condition: number | null;
+  initial: number[];
+  parameters: number[];
+  outputs: number[];
+  stacked: TensorType[];
+  entering: Binding[];
+  bindings: Binding[];
 }
 
 /** A file that is fetched. `digest` is SHA-256 in hex. */
@@ -94,6 +145,8 @@ export interface Model {
   states: StateType[];
   /** The class `States` of states.js, if there are any. */
   States?: any;
+  /** The class `ScheduledEntry` of schedule.js, if an entry has a schedule. */
+  ScheduledEntry?: any;
   /** In order: joined, they are the address space in which the sections' weight offsets count. */
   weights: BundleFile[];
   /** The backends of this bundle in the order in which they are tried by default. */

@@ -12,11 +12,13 @@ from webconv.backends.compiled import gather_weights
 from webconv.backends.lower import lower
 from webconv.backends.wasm.host import Instance
 from webconv.ir.graph import Program
+from webconv.passes.stages import stage
 
 
 def instances(program: Program) -> Iterator[Instance]:
     """The program in wasmtime, in each variant."""
-    entries = {"main": lower(program)}
+    program = stage(program)
+    entries = {name: lower(program, name) for name in program.entries}
     weights = gather_weights(entries.values())
     compiled = wasm.compile(program, entries, weights)
     for variant in wasm.VARIANTS:

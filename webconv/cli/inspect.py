@@ -33,15 +33,21 @@ def command(path: Path, json_path: str | None, **options: Any) -> int:
 def describe(program: Program, backends: dict[str, Any]) -> dict[str, Any]:
     """All facts, for JSON."""
     from webconv.backends.lower import unsupported
+    from webconv.passes.stages import stage
 
+    staged = stage(program)
     return {
         "name": program.name,
         "parameters": program.parameters,
         "entries": {name: _entry(graph) for name, graph in program.entries.items()},
         "states": [{"name": s.name, "type": str(s.type)} for s in program.states],
         "backends": {name: part["stats"] for name, part in backends.items()},
-        "host_steps": [],
-        "unsupported": sorted(set(unsupported(program))),
+        "host_steps": [
+            {"entry": entry, "name": name}
+            for entry, schedule in staged.schedules.items()
+            for name in schedule.names
+        ],
+        "unsupported": sorted(set(unsupported(staged))),
     }
 
 
@@ -76,12 +82,14 @@ def _compiled(program: Program, path: Path) -> dict[str, Any]:
     from webconv.backends.descriptor import ordered_entries
     from webconv.backends.lower import lower, unsupported
     from webconv.passes import optimise
+    from webconv.passes.stages import stage
     from webconv.passes.vocabulary import retype_lookups
 
-    if unsupported(program):
+    staged = stage(retype_lookups(program)[0])
+    if unsupported(staged):
         return {}
     with about(path):
-        optimised = optimise(retype_lookups(program)[0])
+        optimised = optimise(staged)
         entries = {n: lower(optimised, n) for n in ordered_entries(optimised.entries)}
         weights = gather_weights(entries.values())
         out = {}

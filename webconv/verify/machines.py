@@ -13,6 +13,7 @@ import numpy as np
 from webconv.api import Bundle
 from webconv.ir.dtypes import DTYPES, DType
 from webconv.ir.errors import ModelFormatError
+from webconv.ir.graph import Graph
 from webconv.ir.op import Array
 from webconv.ir.reference import bind_sizes
 from webconv.verify.runs import Run
@@ -157,11 +158,12 @@ def instantiate(bundle: Bundle, variant: str = "simd") -> Any:
     from webconv.backends.descriptor import ordered_entries
     from webconv.backends.kernel import Buffer, Entry
     from webconv.backends.wasm.host import Instance
+    from webconv.passes.stages import stage
     from webconv.passes.vocabulary import retype_lookups
 
-    program, _ = retype_lookups(bundle.program)
+    program = stage(retype_lookups(bundle.program)[0])
     entries = {
-        name: Entry(name, program.entries[name].symbols, {}, {}, {}, {}, ())
+        name: Entry(name, _symbols(program.entries[name]), {}, {}, {}, {}, ())
         for name in ordered_entries(program.entries)
     }
     segments: dict[Buffer, Segment] = {}
@@ -175,6 +177,10 @@ def instantiate(bundle: Bundle, variant: str = "simd") -> Any:
     file = bundle.manifest["backends"]["wasm"]["files"][f"{variant}.wasm"]
     module = (bundle.path / file).read_bytes()
     return Instance(module, program, entries, Weights(segments), bundle.manifest["wasm"])
+
+
+def _symbols(graph: Graph) -> tuple[str, ...]:
+    return (*graph.symbols, *graph.free_symbols)
 
 
 def _check_weights(bundle: Bundle, shards: Sequence[Array]) -> None:

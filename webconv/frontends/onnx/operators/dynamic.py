@@ -6,13 +6,13 @@ is valid, an i64 scalar. What lies beyond the count is of no meaning, but never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from webconv.frontends import common
 from webconv.frontends.onnx.registry import operator
-from webconv.frontends.onnx.values import array, from_known, known
+from webconv.frontends.onnx.values import from_known, known
 from webconv.ir import dims, dtypes, graph, ops
 from webconv.ir.dims import Dim
 from webconv.ir.dtypes import DType
@@ -175,8 +175,8 @@ def range_padded(start: Value, limit: Value, delta: Value, most: Dim) -> tuple[V
     return values, ops.Min()(least, size_of(most, dtypes.i64))
 
 
-@operator("Compress")
-def compress(x: Value, condition: Value, *, axis: int | None = None) -> Value:
+@operator("Compress", context=True)
+def compress(call: Any, x: Value, condition: Value, *, axis: int | None = None) -> Value:
     """The slices at which the condition holds."""
     if condition.constant is not None:
         chosen = np.flatnonzero(condition.constant)
@@ -184,11 +184,11 @@ def compress(x: Value, condition: Value, *, axis: int | None = None) -> Value:
         out: Value = ops.Gather(normalise_axis(axis, x.type.rank))(x, graph.constant(chosen))
         return out
     values, count = compress_padded(x, condition, axis)
-    return exact([condition, x], count, (values, axis or 0))[0]
+    return exact(call, count, (values, axis or 0))[0]
 
 
-@operator("NonZero")
-def nonzero(x: Value) -> Value:
+@operator("NonZero", context=True)
+def nonzero(call: Any, x: Value) -> Value:
     """The indices [rank, count] of the elements that are not 0."""
     filled = _fill(x)
     if filled is not None and x.type.rank > 0:
@@ -196,7 +196,7 @@ def nonzero(x: Value) -> Value:
         padded = nonzero_padded(common.broadcast_to(everywhere, x.shape))[0]
         return padded if filled else common.slice_axis(padded, 1, 0, 0)
     indices, count = nonzero_padded(x)
-    return exact([x], count, (indices, 1))[0]
+    return exact(call, count, (indices, 1))[0]
 
 
 def _fill(x: Value) -> bool | None:
@@ -210,19 +210,21 @@ def _fill(x: Value) -> bool | None:
     return bool(source.constant.item())
 
 
-@operator("Unique")
-def unique(x: Value, *, axis: int | None = None, sorted: int = 1) -> tuple[Value, ...]:
+@operator("Unique", context=True)
+def unique(call: Any, x: Value, *, axis: int | None = None, sorted: int = 1) -> tuple[Value, ...]:
     """The slices that differ, where each occurs first, which one each slice is, and counts."""
     values, indices, inverse, counts, count = unique_padded(x, axis, bool(sorted))
-    cut = exact([x], count, (values, axis or 0), (indices, 0), (counts, 0))
+    cut = exact(call, count, (values, axis or 0), (indices, 0), (counts, 0))
     return cut[0], cut[1], common.folded(inverse, MOST_FOLDED), cut[2]
 
 
-def exact(inputs: Sequence[Value], count: Value, *padded: tuple[Value, int]) -> list[Value]:
-    """Padded values cut to `count` along an axis each; all inputs must be constant so far."""
-    for value in inputs:
-        array(value, "the input, which decides the size of the result,")
+def exact(call: Any, count: Value, *padded: tuple[Value, int]) -> list[Value]:
+    """Padded values cut to `count` along an axis each: now if all is constant, else in a run."""
     number = known(common.folded(count, MOST_FOLDED))
-    assert number is not None
-    cut = (common.slice_axis(v, axis, 0, number.item()) for v, axis in padded)
-    return [common.folded(v, MOST_FOLDED) for v in cut]
+    if number is not None:
+        cut = (common.slice_axis(v, axis, 0, number.item()) for v, axis in padded)
+        return [common.folded(v, MOST_FOLDED) for v in cut]
+    size = call.fresh("count")
+    op = ops.Bind((str(size),))
+    spans = ((v, normalise_axis(axis, v.type.rank)) for v, axis in padded)
+    return [common.slice_axes(op(v, count), {a: common.Span(0, size, 1)}) for v, a in spans]

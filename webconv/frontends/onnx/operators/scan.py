@@ -196,7 +196,8 @@ def _counted(
     k = graph.input("k", TensorType(dtypes.i64, ()))
     own = [graph.input(f"carry_{i}", v.type) for i, v in enumerate(carries)]
     (going, *outputs), captured = call.closed(body, [k, _true(), *own])
-    if not _holds(going):
+    settled = all(a.shape == b.shape for a, b in zip(carries, outputs, strict=False))
+    if not _holds(going) or not settled:
         return None
     return _applied(carries, [counter], [*own, k], outputs, captured)()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from webconv.frontends import common
@@ -124,8 +126,9 @@ def _area(c: list[Value]) -> Value:
     return out
 
 
-@operator("NonMaxSuppression")
+@operator("NonMaxSuppression", context=True)
 def non_max_suppression(
+    call: Any,
     boxes: Value,
     scores: Value,
     max_output_boxes_per_class: Value | None = None,
@@ -137,5 +140,4 @@ def non_max_suppression(
     """Boxes selected per class, as rows of batch, class and box."""
     rest = (max_output_boxes_per_class, iou_threshold, score_threshold)
     rows, count = non_max_suppression_padded(boxes, scores, *rest, bool(center_point_box))
-    given = [v for v in (boxes, scores, *rest) if v is not None]
-    return exact(given, count, (rows, 0))[0]
+    return exact(call, count, (rows, 0))[0]
