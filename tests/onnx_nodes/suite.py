@@ -103,9 +103,8 @@ class Test:
 
 
 def _may_be_constant(value: Any) -> bool:
-    return (
-        isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size <= MOST_CONSTANT
-    )
+    known = isinstance(value, np.ndarray | np.generic)
+    return known and value.dtype.kind in "iu" and value.size <= MOST_CONSTANT
 
 
 def _array(data: Any) -> Any:
