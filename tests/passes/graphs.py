@@ -341,6 +341,16 @@ def cumsum(b: Builder) -> Value:
     return b.add(ops.CumSum(b.axis(x), b.chance(50), b.chance(50))(x))
 
 
+def cumprod(b: Builder) -> Value:
+    x = b.pick(b.choice((FLOAT, INT)), test=lambda v: v.type.rank > 0)
+    return b.add(ops.CumProd(b.axis(x), b.chance(50), b.chance(50))(x), True)
+
+
+def bit_cast(b: Builder) -> Value:
+    """There and back, since the last bits of floats differ."""
+    return b.add(ops.BitCast(INT)(ops.BitCast(dtypes.u32)(b.pick(INT))))
+
+
 def topk(b: Builder) -> Value:
     x = b.pick(test=lambda v: any(isinstance(n, int) and n for n in v.shape), exact=True)
     axis = b.axis(x, static=True)
@@ -515,6 +525,7 @@ MAKERS: dict[str, Maker] = {
     **{"Where": where, "Cast": cast, "Reshape": reshape, "Transpose": transpose, "Slice": slice_},
     **{"Expand": expand, "Concat": concat, "Pad": pad, "Iota": iota, "Gather": gather},
     **{"GatherElements": gather_elements, "GatherND": gather_nd, "CumSum": cumsum, "TopK": topk},
+    **{"CumProd": cumprod, "BitCast": bit_cast},
     **{
         "ScatterElements": scatter_elements,
         "ScatterND": scatter_nd,
