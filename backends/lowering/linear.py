@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from webconv.backends.expr import Const, Expr, Index, as_index, call, f32, flatten, select
+from webconv.backends.expr import Const, Expr, Index, as_index, call, f32, flatten, select, wrap
 from webconv.backends.lowering.elementwise import broadcast_index
 from webconv.backends.lowering.indexing import readable
 from webconv.backends.lowering.reduction import extreme, reciprocal, sort_key
-from webconv.backends.tensor import LOOP_COST, Context, Tensor, guarded, reindex, where
+from webconv.backends.tensor import LOOP_COST, Context, Tensor, accumulate, guarded, reindex, where
 from webconv.ir import dims, ops
 from webconv.ir.dims import Dim, Shape
 from webconv.ir.op import Array, Op, TensorType, concrete
@@ -158,9 +158,9 @@ def conv(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
             channel = first + offsets[-1]
             value = guarded(x.at((index[0], *spatial, channel)), inside)
             weight = packed(offsets, column) if packed else source.at((*offsets, column))
-            return call("fma", value, weight, acc)
+            return accumulate(acc, value * weight)
 
-        return nested(ctx, extents, symbols, f32(0.0), step)
+        return nested(ctx, extents, symbols, wrap(0, x.compute), step)
 
     return Tensor(x.dtype, result.shape, at, LOOP_COST, panel=panel, tile=_row_axis(result.shape))
 
@@ -216,9 +216,9 @@ def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
             else:
                 row = dims.mod(column, per_group) if op.groups > 1 else column
                 weight = source.at((*offsets[:-1], row, channel))
-            return call("fma", value, weight, acc)
+            return accumulate(acc, value * weight)
 
-        return nested(ctx, extents, symbols, f32(0.0), step)
+        return nested(ctx, extents, symbols, wrap(0, x.compute), step)
 
     return Tensor(x.dtype, result.shape, at, LOOP_COST, panel=panel, tile=_row_axis(result.shape))
 
