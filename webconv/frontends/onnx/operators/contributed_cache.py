@@ -131,8 +131,10 @@ def _turned(
 
 
 def _cached(old: Value, new: Value, past: Value, total: Dim) -> Value:
-    """The cache, grown to `total` tokens if it is shorter, with the new tokens in their places."""
-    return written(_padded(old, 2, dims.maximum(old.shape[2], total)), new, past, 2)
+    """The past, grown to `total` tokens if it is shorter, with the new tokens behind; then 0."""
+    length = dims.maximum(old.shape[2], total)
+    kept = common.swap_axes(shorter_than(past, length), 2, 3)
+    return written(ops.Where()(kept, _padded(old, 2, length), common.scalar(0, old)), new, past, 2)
 
 
 def _padded(x: Value, axis: int, length: Dim) -> Value:

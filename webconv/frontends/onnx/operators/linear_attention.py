@@ -8,6 +8,7 @@ from webconv.frontends import common
 from webconv.frontends.onnx.operators.heads import heads, wide
 from webconv.frontends.onnx.registry import operator
 from webconv.ir import dtypes, graph, ops
+from webconv.ir.dims import Dim
 from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
 from webconv.ir.graph import Graph, Value
 from webconv.ir.op import TensorType, normalise_axis
@@ -50,9 +51,14 @@ def linear_attention(
             raise ModelFormatError(f"update_rule {update_rule!r} {verb} input {name}")
     if kv_num_heads < 1 or q_num_heads % kv_num_heads:
         raise ShapeError(f"{kv_num_heads} key heads must divide {q_num_heads} query heads")
-    q = heads(wide(query), q_num_heads)
-    k, v = heads(wide(key), kv_num_heads), heads(wide(value), kv_num_heads)
-    batch, _, _, size = k.shape
+    batch = _one_batch(query, key, value, past_state, decay, beta)
+
+    def unpacked(x: Value, count: int) -> Value:
+        return heads(wide(common.broadcast_to(x, (batch, *x.shape[1:]))), count)
+
+    q = unpacked(query, q_num_heads)
+    k, v = unpacked(key, kv_num_heads), unpacked(value, kv_num_heads)
+    size = k.shape[-1]
     if not isinstance(size, int):
         raise ShapeError(f"the size of a head must be known, but the keys are {key.type}")
     # The steps of all sequences, [T, B, M, ...]: columns where they meet the state's rows.
@@ -62,23 +68,27 @@ def linear_attention(
         "v": common.expand_dims(_time_first(v), -2),
     }
     if decay is not None:
-        shown = ops.Exp()(_time_first(heads(wide(decay), kv_num_heads)))
-        steps["decay"] = common.expand_dims(shown, -1)
+        kept = ops.Exp()(_time_first(unpacked(decay, kv_num_heads)))
+        steps["decay"] = common.expand_dims(kept, -1)
     if beta is not None:
         each = 1 if beta.shape[-1] == 1 else kv_num_heads
-        steps["beta"] = common.expand_dims(_time_first(heads(wide(beta), each)), -1)
+        steps["beta"] = common.expand_dims(_time_first(unpacked(beta, each)), -1)
     state_type = TensorType(q.type.dtype, (batch, kv_num_heads, size, v.shape[-1]))
-    if past_state is None:
-        state = common.broadcast_to(common.scalar(0, q), state_type.shape)
-    else:
-        state = wide(past_state)
+    start = common.scalar(0, q) if past_state is None else wide(past_state)
+    state = common.broadcast_to(start, state_type.shape)
     body = _body(state_type, steps)
     final, y = ops.Scan(body, 1, len(steps))(state, *steps.values())
     factor = scale or 1 / math.sqrt(size)
     # [T, B, M, N / M, V] to [B, T, N * V]
     y = common.flatten(common.move_axis(ops.Mul()(y, common.scalar(factor, y)), 0, 1), 2)
-    kept = (past_state or query).type.dtype
-    return common.cast(y, query.type.dtype), common.cast(final, kept)
+    like = query if past_state is None else past_state
+    return common.cast(y, query.type.dtype), common.cast(final, like.type.dtype)
+
+
+def _one_batch(*xs: Value | None) -> Dim:
+    """The size of the first axis of all: a number if one of them says it."""
+    sizes = [x.shape[0] for x in xs if x is not None]
+    return next((n for n in sizes if isinstance(n, int)), sizes[0])
 
 
 def _time_first(x: Value) -> Value:
