@@ -128,7 +128,8 @@ class Placement:
 def plan_offsets(entry: Entry, nbytes: Mapping[Buffer, Dim]) -> list[Placement]:
     """Placements in an order in which `below` comes first; `nbytes` are aligned byte counts."""
     lives = lifetimes(entry)
-    hint = {t.buffer: hinted(nbytes[t.buffer]) for t in lives}
+    # At least 1: what is empty at the hint sizes must keep its place in the order.
+    hint = {t.buffer: max(1, hinted(nbytes[t.buffer])) for t in lives}
     placed: dict[Buffer, int] = {}
     alive: list[Lifetime] = []
     order: list[Placement] = []
@@ -138,7 +139,7 @@ def plan_offsets(entry: Entry, nbytes: Mapping[Buffer, Dim]) -> list[Placement]:
         start = 0
         below: list[Buffer] = []
         for t in alive:
-            if placed[t.buffer] - start >= hint[life.buffer] and hint[life.buffer]:
+            if placed[t.buffer] - start >= hint[life.buffer]:
                 break
             below.append(t.buffer)
             start = max(start, placed[t.buffer] + hint[t.buffer])

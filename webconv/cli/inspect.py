@@ -11,6 +11,7 @@ from webconv.api import Bundle
 from webconv.cli.console import Console, write_json
 from webconv.cli.figures import HEADERS, figures
 from webconv.cli.options import BACKENDS, ModelOptions, about, json_option, model_options
+from webconv.cli.proposals import propose_states
 
 if TYPE_CHECKING:
     from webconv.ir.graph import Graph, Program
@@ -41,6 +42,11 @@ def describe(program: Program, backends: dict[str, Any]) -> dict[str, Any]:
         "parameters": program.parameters,
         "entries": {name: _entry(graph) for name, graph in program.entries.items()},
         "states": [{"name": s.name, "type": str(s.type)} for s in program.states],
+        "proposed_states": [
+            {"input": i, "output": o}
+            for graph in program.entries.values()
+            for i, o in propose_states(graph)
+        ],
         "backends": {name: part["stats"] for name, part in backends.items()},
         "host_steps": [
             {"entry": entry, "name": name}
@@ -115,6 +121,11 @@ def show(found: dict[str, Any], console: Console) -> None:
     if found["states"]:
         console.say()
         console.table(("state", "type"), [(s["name"], s["type"]) for s in found["states"]])
+    for pair in found["proposed_states"]:
+        option = f"--state {pair['input']}={pair['output']}"
+        console.say(f"input {pair['input']!r} looks like a state: {option} would carry it")
+    for step in found["host_steps"]:
+        console.say(f"done between stages, in entry {step['entry']}: {step['name']}")
     console.say()
     console.table(HEADERS, figures(found["backends"]))
     for line in found["unsupported"]:

@@ -73,7 +73,7 @@ class _Stager:
         for level in range(levels.last + 1):
             steps += self.stage(graph, levels, level, slots)
             for node in levels.hosts(level):
-                self.names.append(node.name)
+                self.names.append(_described(node))
                 steps += self.host(node, slots, known)
         return Block(tuple(steps), tuple(slots[v] for v in graph.outputs.values()))
 
@@ -253,6 +253,20 @@ class _Levels:
     def _is_given(self, v: Value) -> bool:
         """True for inputs of the graph: their slots are filled from the start."""
         return any(v is i for i in self.graph.inputs.values())
+
+
+def _described(node: Node) -> str:
+    """What a host operator does, for people."""
+    match node.op:
+        case Bind():
+            what = "a size is read from data"
+        case If(on=None):
+            what = "a branch is taken by data"
+        case If():
+            what = "a branch is taken by an input's value or size"
+        case _:
+            what = "a loop is counted"
+    return f"{node.name or type(node.op).__name__}: {what}"
 
 
 def _used(node: Node) -> set[str]:

@@ -9,7 +9,7 @@ import onnx
 
 from webconv.frontends.onnx.operators.scan import folded_loop
 from webconv.frontends.onnx.registry import operator
-from webconv.frontends.onnx.values import known
+from webconv.frontends.onnx.values import known, origin
 from webconv.ir import dims, dtypes, graph, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import ShapeError, UnsupportedError
@@ -25,6 +25,8 @@ def if_(
     on = known(condition)
     if on is not None and isinstance(on.item(), int):
         return tuple(call.subgraph(then_branch if on.item() else else_branch))
+    if on is not None and (squeezing := _squeezing(then_branch, else_branch)) is not None:
+        return tuple(call.subgraph(squeezing))
     then, taken = call.closed(then_branch)
     otherwise, also = call.closed(else_branch)
     captured = list(dict.fromkeys((*taken, *also)))
@@ -37,6 +39,19 @@ def if_(
     )
     made = op(condition if on is None else None, *captured)
     return made if isinstance(made, tuple) else (made,)
+
+
+def _squeezing(*branches: onnx.GraphProto) -> onnx.GraphProto | None:
+    """The branch that squeezes an axis, if the other one leaves the tensor as it is.
+
+    PyTorch writes `squeeze` so where a size is open. Only one of the ranks can be right for what
+    follows; Squeeze itself brings the guard that the size is 1.
+    """
+    kinds = [[n.op_type for n in b.node if n.op_type != "Constant"] for b in branches]
+    for k, branch in enumerate(branches):
+        if kinds[k] == ["Squeeze"] and kinds[1 - k] in ([], ["Identity"]):
+            return branch
+    return None
 
 
 def _input(captured: dict[Value, Value], value: Value) -> Value:
@@ -55,7 +70,8 @@ def _joined(call: Any, condition: Value, a: Value, b: Value) -> TensorType:
     if a.type.dtype != b.type.dtype or a.type.rank != b.type.rank:
         rule = "both branches must give the same dtype and rank"
         raise ShapeError(
-            f"{rule}, but one gives {a.type} and the other {b.type}; fix the condition"
+            f"{rule}, but one gives {a.type} and the other {b.type}; "
+            f"the condition must be constant, but {origin(condition)}"
         )
     pairs = zip(a.shape, b.shape, strict=True)
     shape = tuple(m if m == n and not _is_own(m) else call.fresh("size") for m, n in pairs)
