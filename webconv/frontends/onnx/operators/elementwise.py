@@ -16,6 +16,9 @@ from webconv.ir import dtypes, ops
 from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Value, constant
 
+# The largest f32.
+LARGEST = 3.4028234663852886e38
+
 UNARY = (
     *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Cos"),
     *("Cosh", "Erf", "Exp", "Floor", "Identity", "IsNaN", "Log", "Neg", "Not", "Reciprocal"),
@@ -161,9 +164,13 @@ def is_inf(x: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> A
 
 
 @operator("Clip")
-def clip_attributes(x: Value, *, min: float = -math.inf, max: float = math.inf) -> Any:
-    """x limited to attributes (opset 6)."""
-    return ops.Clip(None if math.isinf(min) else min, None if math.isinf(max) else max)(x)
+def clip_attributes(x: Value, *, min: float = -LARGEST, max: float = LARGEST) -> Any:
+    """x limited to attributes (opset 6), which makes infinities finite."""
+    return _clipped(x, min, max)
+
+
+def _clipped(x: Value, low: float | None, high: float | None) -> Any:
+    return ops.Clip(None if low == -math.inf else low, None if high == math.inf else high)(x)
 
 
 @operator("Clip", since=11)
@@ -173,8 +180,7 @@ def clip(x: Value, low: Value | None = None, high: Value | None = None) -> Any:
     if all(v.constant is not None and v.constant.size == 1 for v in limits):
         lower = None if low is None else number(low, "min")
         upper = None if high is None else number(high, "max")
-        open_below, open_above = lower == -math.inf, upper == math.inf
-        return ops.Clip(None if open_below else lower, None if open_above else upper)(x)
+        return _clipped(x, lower, upper)
     if low is not None:
         x = ops.Max()(x, low)
     return x if high is None else ops.Min()(x, high)
