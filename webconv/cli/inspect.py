@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ def command(path: Path, json_path: str | None, **options: Any) -> int:
 def describe(program: Program, backends: dict[str, Any]) -> dict[str, Any]:
     """All facts, for JSON."""
     from webconv.backends.lower import unsupported
+    from webconv.passes.recurrences import recognise
     from webconv.passes.stages import stage
 
     staged = stage(program)
@@ -47,6 +49,7 @@ def describe(program: Program, backends: dict[str, Any]) -> dict[str, Any]:
             for graph in program.entries.values()
             for i, o in propose_states(graph)
         ],
+        "recurrences": asdict(recognise(program)[1]),
         "backends": {name: part["stats"] for name, part in backends.items()},
         "host_steps": [
             {"entry": entry, "name": name}
@@ -126,7 +129,23 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.say(f"input {pair['input']!r} looks like a state: {option} would carry it")
     for step in found["host_steps"]:
         console.say(f"done between stages, in entry {step['entry']}: {step['name']}")
+    show_recurrences(found["recurrences"], console)
     console.say()
     console.table(HEADERS, figures(found["backends"]))
     for line in found["unsupported"]:
         console.say(f"no kernels exist for {line}")
+
+
+def show_recurrences(found: dict[str, Any], console: Console) -> None:
+    """Cells that became layers, and why others did not."""
+    layers, refused = found["layers"], found["refused"]
+    if layers or refused:
+        console.say()
+    if layers:
+        cells = sum(layer["cells"] for layer in layers)
+        cell, layer = ("cell", "cells")[cells > 1], ("layer", "layers")[len(layers) > 1]
+        console.say(f"{cells} written-out {cell} became {len(layers)} recurrent {layer}")
+        rows = [(n["op"], n["name"], n["cells"]) for n in layers]
+        console.table(("op", "name", "cells"), rows)
+    for name, reason in refused.items():
+        console.say(f"the cell {name} was not recognised: {reason}")

@@ -1,8 +1,9 @@
 """Passes: functions from Program to Program that leave what it computes alone.
 
 Kernels are fused by construction when a graph is lowered. What is left to passes is what changes
-the graph: constants and identities go, transposes cancel, scales, shifts and embeddings are folded
-into weights. See `driver` for rules and their driver.
+the graph: recurrences that are written out become operators, constants and identities go,
+transposes cancel, scales, shifts and embeddings are folded into weights. See `driver` for rules and
+their driver.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from webconv.passes.constants import CONSTANTS
 from webconv.passes.driver import Explain, rewrite
 from webconv.passes.layout import LAYOUT, reshape_unit_axes
 from webconv.passes.movement import MOVEMENT
+from webconv.passes.recurrences import recognise_recurrences
 from webconv.passes.tables import table_rules
 from webconv.passes.weights import WEIGHTS
 
@@ -31,7 +33,10 @@ def passes(
         (*SIMPLIFY, *LAYOUT, *WEIGHTS),
         (*SIMPLIFY, *table_rules(fold_tables_bytes), reshape_unit_axes),
     )
-    return tuple(partial(rewrite, rules=rules, explain=explain) for rules in stages)
+    return (
+        partial(recognise_recurrences, explain=explain),
+        *(partial(rewrite, rules=rules, explain=explain) for rules in stages),
+    )
 
 
 PASSES = passes()

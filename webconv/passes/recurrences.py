@@ -1,0 +1,139 @@
+"""LSTM, GRU and RNN layers that a model has written out in primitive operators.
+
+Exporters unroll a recurrence (`static_rnn` of TensorFlow, cells in a Python loop) or put one step
+into the body of a Scan (`dynamic_rnn`). Either becomes one recurrent operator: the weights are
+gathered, the gates brought into order, what is added to a gate goes into its bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from webconv.ir import ops
+from webconv.ir.graph import Graph, Program
+from webconv.passes.algebra import add_negative, drop_cast, drop_identity
+from webconv.passes.constants import fold_constants
+from webconv.passes.driver import Explain, Refusal, expect, rewrite
+from webconv.passes.movement import MOVEMENT
+from webconv.passes.recurrences_cells import Cell, Cells
+from webconv.passes.recurrences_layers import Layer, layers
+from webconv.passes.recurrences_scan import reached, scan_layers, take_constants
+from webconv.passes.recurrences_steps import stack_of_steps, step
+from webconv.passes.substitute import rewire
+
+# What must be gone before cells are looked for; more would hide the first step's states.
+PREPARE = (take_constants, fold_constants, add_negative, drop_identity, drop_cast, *MOVEMENT)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A layer that was found: its operator, its name, and the number of cells it was."""
+
+    op: str
+    name: str
+    cells: int
+
+
+@dataclass
+class Recognition:
+    """What was found, and by name why other cells were left as they are."""
+
+    layers: list[Recognised] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def add(self, last: Cell, cells: int) -> None:
+        """A layer was found; `last` is its last cell."""
+        self.layers.append(Recognised(last.op.__name__, last.name, cells))
+
+    @property
+    def cells(self) -> int:
+        """The number of cells that became layers."""
+        return sum(layer.cells for layer in self.layers)
+
+
+def recognise_recurrences(program: Program, explain: Explain | None = None) -> Program:
+    """`program` with written-out recurrences as recurrent operators."""
+    program, found = recognise(program)
+    for name, reason in found.refused.items():
+        if explain is not None:
+            explain(f"{name}: recognise_recurrences: {reason}")
+    return program
+
+
+def recognise(program: Program) -> tuple[Program, Recognition]:
+    """The same, and what was found."""
+    found = Recognition()
+    if not any(_may_hold_cells(graph) for graph in program.entries.values()):
+        return program, found
+    prepared = rewrite(program, PREPARE)
+    entries = {name: _recognised(graph, found) for name, graph in prepared.entries.items()}
+    if not found.layers:
+        return prepared, found
+    return rewrite(replace(prepared, entries=entries), (*MOVEMENT, stack_of_steps)), found
+
+
+def _may_hold_cells(graph: Graph) -> bool:
+    """True unless there is nothing that could be a cell."""
+    held = (v for n in graph.nodes for v in vars(n.op).values() if isinstance(v, Graph))
+    kinds = {type(n.op) for n in graph.nodes}
+    return ops.MatMul in kinds or any(_may_hold_cells(body) for body in held)
+
+
+def _recognised(graph: Graph, found: Recognition) -> Graph:
+    """`graph` with its layers as operators, one after another."""
+    while True:
+        refused: dict[str, str] = {}
+        changed = _next_layer(graph, found, refused) or _next_scan(graph, found, refused)
+        if changed is None:
+            found.refused |= refused
+            return graph
+        graph = changed
+
+
+def _next_layer(graph: Graph, found: Recognition, refused: dict[str, str]) -> Graph | None:
+    """`graph` with its first layer that is written out as an operator."""
+    cells = Cells(refused=refused)
+    for layer in layers(cells.of(graph)):
+        try:
+            changed = _replaced(graph, layer)
+        except Refusal as refusal:
+            refused[layer.last.name] = str(refusal)
+            continue
+        found.add(layer.last, len(layer.cells))
+        return changed
+    return None
+
+
+def _next_scan(graph: Graph, found: Recognition, refused: dict[str, str]) -> Graph | None:
+    """`graph` with the first cell in a Scan's body as an operator."""
+    read = {v for node in graph.nodes for v in node.inputs}
+    read |= {*graph.outputs.values(), *graph.writes.values()}
+    for node in graph.nodes:
+        if isinstance(node.op, ops.Scan):
+            taken = scan_layers(node, read.__contains__, refused)
+            if taken is not None:
+                found.add(taken.cell, 1)
+                return rewire(graph, taken.changes)
+    return None
+
+
+def _replaced(graph: Graph, layer: Layer) -> Graph:
+    """`graph` with one layer as an operator."""
+    states = {v for cell in layer.cells for v in (cell.h, cell.c) if v is not None}
+    inputs = layer.inputs()
+    expect(not reached(inputs, ()) & states, "what enters a step depends on the step before it")
+    hidden = [cell.h for cell in layer.cells]
+    last = layer.last
+    ends = [*hidden, *([last.c] if last.c is not None else [])]
+    roots = [*graph.outputs.values(), *graph.writes.values()]
+    still_read = reached(roots, ends)
+    inside = [cell.c for cell in layer.cells[:-1] if cell.c in still_read]
+    expect(not inside, "the state c of a step before the last is read elsewhere")
+    y, *finals = layer.apply(layer.sequences(), layer.initial())
+    several = any(h in still_read for h in hidden[:-1])
+    changes = {h: step(y, t) for t, h in enumerate(hidden)}
+    if not several:
+        changes[last.h] = finals[0]
+    if last.c is not None:
+        changes[last.c] = finals[1]
+    return rewire(graph, changes)
