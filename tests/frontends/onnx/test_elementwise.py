@@ -212,7 +212,7 @@ def test_bits_of_another_dtype() -> None:
         (x, np.uint32),
         (x.view(np.uint32), np.float32),
         (x[:4].astype(np.float16), np.uint16),
-        (np.arange(0, 0x7C00, 99, np.uint16), np.float16),
+        (np.arange(0, 0x7C00, 99).astype(np.uint16), np.float16),
         (np.array([-1, 127, -128], np.int8), np.uint8),
         (np.array([-1, 5], np.int64), np.uint64),
     ):
