@@ -97,10 +97,8 @@ def _uses(graph: Graph) -> dict[Value, list[tuple[Node, int]]]:
         for k, v in enumerate(node.inputs):
             if v is not None:
                 uses[v].append((node, k))
-    output = Node(Input(next(iter(graph.outputs.values())).type), ()) if graph.outputs else None
     for v in (*graph.outputs.values(), *graph.writes.values()):
-        assert output is not None
-        uses[v].append((output, 0))
+        uses[v].append((Node(Input(v.type), ()), 0))
     return uses
 
 

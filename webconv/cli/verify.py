@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ import click
 from webconv.api import Bundle
 from webconv.cli.console import Console, write_json
 from webconv.cli.options import ModelOptions, about, backend_option, json_option, model_options
+from webconv.ir.errors import ModelFormatError
 
 if TYPE_CHECKING:
+    from webconv.ir.op import Array
     from webconv.verify.report import Report
 
 
@@ -74,10 +77,12 @@ def command(
         reference = None if other is None else ModelOptions.load(chosen, other)
         with console.steps() as on_step, about(path):
             on_step("verifying")
+            constants = chosen.edits().constants
+            given = [without_constants(file, constants) for file in inputs]
             report = bundle.verify(
                 backends=backends,
                 browser=browser,
-                inputs=inputs,
+                inputs=given,
                 expect=expect,
                 model=reference,
                 rtol=rtol,
@@ -86,6 +91,23 @@ def command(
     show(report, console)
     write_json(json_path, report.json())
     return 0 if report.ok else 1 if report.started else 3
+
+
+def without_constants(file: Path, constants: Mapping[str, object]) -> Path | dict[str, Array]:
+    """The inputs in a file but those that `--const` fixed, which must have the same value there."""
+    import numpy as np
+
+    from webconv.verify.runs import arrays_of
+
+    if not constants:
+        return file
+    arrays = arrays_of(file)
+    for name, value in constants.items():
+        if name in arrays and not np.all(np.asarray(value) == arrays[name]):
+            given = np.array2string(arrays[name], threshold=8)
+            rule = f"{name!r} is {value} by --const, but {given} in {file}"
+            raise ModelFormatError(rule)
+    return {name: a for name, a in arrays.items() if name not in constants}
 
 
 def open_or_convert(
