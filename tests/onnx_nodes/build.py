@@ -82,7 +82,7 @@ def build(name: str) -> Built:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(str(error).split())
 
 
 def _imports(module: bytes) -> tuple[str, ...]:
@@ -100,7 +100,8 @@ def _given(feeds: dict[str, Any]) -> dict[str, Any]:
 
 def batch_module(built: Sequence[Built], backend: str, base: str) -> str:
     """The module of many tests: `models`, in order. The runner's modules lie at `base`."""
-    parts, imports = [], {}
+    parts: list[str] = []
+    imports: dict[str, None] = {}
     for one in built:
         assert one.modules is not None
         imports |= dict.fromkeys(one.imports)

@@ -7,9 +7,13 @@ lists, the backends and the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.onnx_nodes.build import Built
 
 HERE = Path(__file__).parent
 BACKENDS = ("wasm", "webgpu", "webgl")
@@ -26,10 +30,32 @@ class Outcome:
         """The tests that pass, sorted."""
         return sorted(name for name, reason in self.reasons[backend].items() if not reason)
 
+    def faults(self, backend: str, must_pass: Mapping[str, bool]) -> list[str]:
+        """What listed tests do not do: pass, and without constants unless that is listed."""
+        found = []
+        for name, by_constants in must_pass.items():
+            reason = self.reasons[backend].get(name, "the suite has no such test")
+            if not reason and name in self.constants and not by_constants:
+                reason = f"it needs constants: {', '.join(self.constants[name])}"
+            if reason:
+                found.append(f"{name}: {reason}")
+        return found
+
+
+def gather(
+    built: Iterable[Built], ran: Mapping[str, Iterable[tuple[str, str]] | Mapping[str, str]]
+) -> Outcome:
+    """What came of building tests, and of running them by backend."""
+    refused = {b.name: line(b.refusal) for b in built if b.refusal}
+    return Outcome(
+        {b.name: b.constants for b in built if b.constants},
+        {backend: {**refused, **dict(reasons)} for backend, reasons in ran.items()},
+    )
+
 
 def line(text: str) -> str:
-    """A reason on one line, without what differs from machine to machine."""
-    return " ".join(text.split())[:240]
+    """A reason on one line."""
+    return " ".join(text.split())[:200]
 
 
 def read(backend: str) -> dict[str, bool]:

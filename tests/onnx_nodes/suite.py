@@ -29,6 +29,8 @@ NEEDED = re.compile(r"'([^']*)' \([^']*give its value with --const")
 HELD = re.compile(r"\bvalue_(\w+)_\d+\b.* --const")
 # Axes and shapes have few elements; what has more is data.
 MOST_CONSTANT = 16
+# Inputs that decide the result's shape though they may be floats, by operator.
+SHAPES = {"Resize": 2, "Upsample": 1, "OneHot": 1}
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class Test:
     def program(self) -> tuple[Program, dict[str, Any]]:
         """The program, and the inputs that it needs as constants: errors name them.
 
-        Only axes and shapes may be constant, so only few integers. Raises WebconvError if it cannot
-        be converted.
+        Only axes and shapes may be constant: few integers, or scales and depths that decide a
+        shape. Raises WebconvError if it cannot be converted.
         """
         given = dict(zip(self.inputs, self.data[0][0], strict=False))
         constants: dict[str, Any] = {}
@@ -72,9 +74,19 @@ class Test:
                 return convert(self.model, self.folder, {}, constants), constants
             except WebconvError as error:
                 name = self._needed(str(error))
-                if name in constants or not _may_be_constant(given.get(name)):
+                if name in constants or not self._may_be_constant(name, given.get(name)):
                     raise
                 constants[name] = given[name]
+
+    def _may_be_constant(self, name: str, value: Any) -> bool:
+        if not isinstance(value, np.ndarray) or value.size > MOST_CONSTANT:
+            return False
+        return value.dtype.kind in "iu" or any(
+            SHAPES.get(node.op_type) == k
+            for node in self.model.graph.node
+            for k, read in enumerate(node.input)
+            if read == name
+        )
 
     def _needed(self, error: str) -> str:
         """The input that an error wants to be constant."""
@@ -100,11 +112,6 @@ class Test:
                     self.atol,
                     err_msg=name,
                 )
-
-
-def _may_be_constant(value: Any) -> bool:
-    known = isinstance(value, np.ndarray | np.generic)
-    return known and value.dtype.kind in "iu" and value.size <= MOST_CONSTANT
 
 
 def _array(data: Any) -> Any:

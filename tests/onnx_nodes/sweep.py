@@ -109,33 +109,19 @@ def check(test: Test, run: int, found: Mapping[str, Any]) -> None:
     test.check(run, {n: np.reshape(data, shape) for n, (_, shape, data) in found.items()})
 
 
-def sweep(
-    backends: Sequence[str], names: Sequence[str], browser: Browser | None = None
-) -> lists.Outcome:
-    """Run tests on backends."""
+def sweep(backends: Sequence[str], names: Iterable[str]) -> lists.Outcome:
+    """Build and run tests on backends, in a browser of its own."""
     start = time.perf_counter()
     built = list(build_all(names))
     report(f"building {len(built)} tests", start)
-    outcome = lists.Outcome(
-        {b.name: b.constants for b in built if b.constants},
-        {k: {b.name: b.refusal for b in built if b.refusal} for k in backends},
-    )
-    if browser is not None:
-        _run(backends, built, browser, outcome)
-        return outcome
-    with Browser() as started:
-        _run(backends, built, started, outcome)
-    return outcome
-
-
-def _run(
-    backends: Sequence[str], built: Sequence[Built], browser: Browser, outcome: lists.Outcome
-) -> None:
-    for backend in backends:
-        start = time.perf_counter()
-        with Sweep(browser, backend) as page:
-            outcome.reasons[backend].update(page.reasons(built))
-        report(backend, start)
+    ran = {}
+    with Browser() as browser:
+        for backend in backends:
+            start = time.perf_counter()
+            with Sweep(browser, backend) as page:
+                ran[backend] = dict(page.reasons(built))
+            report(backend, start)
+    return lists.gather(built, ran)
 
 
 def report(what: str, start: float) -> None:
