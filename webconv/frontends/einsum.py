@@ -37,7 +37,8 @@ def _labels(equation: str, operands: Sequence[Value]) -> tuple[list[Labels], Lab
     inputs, arrow, result = text.partition("->")
     terms = [_split(term, equation) for term in inputs.split(",")]
     if len(terms) != len(operands):
-        raise ShapeError(f"equation {equation!a} must have {len(operands)} operands")
+        count = f"{len(terms)} operands, but there are {len(operands)}"
+        raise ShapeError(f"equation {equation!a} is of {count}")
     hidden = [v.type.rank - len(t) + 1 for t, v in zip(terms, operands, strict=True) if "..." in t]
     most = max(hidden, default=0)
     spread = [_spread(t, v.type.rank, most) for t, v in zip(terms, operands, strict=True)]
