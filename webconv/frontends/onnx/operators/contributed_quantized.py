@@ -9,18 +9,21 @@ come out as the other one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from webconv.frontends import common
 from webconv.frontends.onnx.operators.contributed import contributed
+from webconv.frontends.onnx.operators.dynamic import size_of
 from webconv.frontends.onnx.operators.pooling import average_pool
 from webconv.frontends.onnx.operators.quantized import (
+    centred,
     dequantized,
+    floats,
     quantized,
+    scale_product,
 )
-from webconv.ir import dtypes, graph, ops
+from webconv.ir import dims, dtypes, graph, ops
 from webconv.ir.dtypes import DType
 from webconv.ir.errors import ModelFormatError
 from webconv.ir.graph import Value
@@ -100,24 +103,37 @@ _unary("QLinearSigmoid", lambda x: ops.Sigmoid()(x))
 _unary("QLinearLeakyRelu", lambda x, alpha: ops.LeakyRelu(alpha)(x), alpha=0.01)
 
 
-def _binary(name: str, op: type[Any]) -> None:
-    @contributed(name)
-    def apply(
-        a: Value,
-        a_scale: Value,
-        a_zero: Value | None,
-        b: Value,
-        b_scale: Value,
-        b_zero: Value | None,
-        c_scale: Value,
-        c_zero: Value | None = None,
-    ) -> Value:
-        y = op()(dequantized(a, a_scale, a_zero), dequantized(b, b_scale, b_zero))
-        return quantized(y, c_scale, c_zero, zero_dtype(c_zero, a))
+@contributed("QLinearAdd")
+def qlinear_add(
+    a: Value,
+    a_scale: Value,
+    a_zero: Value | None,
+    b: Value,
+    b_scale: Value,
+    b_zero: Value | None,
+    c_scale: Value,
+    c_zero: Value | None = None,
+) -> Value:
+    """a + b, of three scales."""
+    y = ops.Add()(dequantized(a, a_scale, a_zero), dequantized(b, b_scale, b_zero))
+    return quantized(y, c_scale, c_zero, zero_dtype(c_zero, a))
 
 
-_binary("QLinearAdd", ops.Add)
-_binary("QLinearMul", ops.Mul)
+@contributed("QLinearMul")
+def qlinear_mul(
+    a: Value,
+    a_scale: Value,
+    a_zero: Value | None,
+    b: Value,
+    b_scale: Value,
+    b_zero: Value | None,
+    c_scale: Value,
+    c_zero: Value | None = None,
+) -> Value:
+    """a * b, of three scales."""
+    product = ops.Mul()(centred(a, a_zero), centred(b, b_zero))
+    ratio = scale_product(a_scale, b_scale, c_scale)
+    return quantized(product, ratio, c_zero, zero_dtype(c_zero, a), multiply=True)
 
 
 @contributed("QLinearWhere")
@@ -206,25 +222,10 @@ def qlinear_global_average_pool(
     """The mean over all spatial axes, which stay with size 1."""
     first = 1 if channels_last else 2
     axes = tuple(range(first, x.type.rank - (1 if channels_last else 0)))
-    y = ops.ReduceMean(axes, True)(dequantized(x, x_scale, x_zero))
-    return quantized(y, y_scale, y_zero, zero_dtype(y_zero, x))
-
-
-@contributed("QLinearReduceMean")
-def qlinear_reduce_mean(
-    x: Value,
-    x_scale: Value,
-    x_zero: Value | None,
-    y_scale: Value,
-    y_zero: Value | None = None,
-    *,
-    axes: Sequence[int] = (),
-    keepdims: int = 1,
-) -> Value:
-    """The mean over some axes, or all."""
-    where = tuple(normalise_axis(a, x.type.rank) for a in axes) or None
-    y = ops.ReduceMean(where, bool(keepdims))(dequantized(x, x_scale, x_zero))
-    return quantized(y, y_scale, y_zero, zero_dtype(y_zero, x))
+    total = ops.ReduceSum(axes, True)(centred(x, x_zero))
+    count = common.cast(size_of(dims.product(x.shape[a] for a in axes)), dtypes.f32)
+    ratio = common.folded(ops.Div()(floats(x_scale), ops.Mul()(floats(y_scale), count)))
+    return quantized(total, ratio, y_zero, zero_dtype(y_zero, x), multiply=True)
 
 
 @contributed("QLinearAveragePool")
