@@ -25,7 +25,7 @@ def model(
     weights: Sequence[str] = (),
     opset: int = 21,
     outputs: int = 1,
-    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    shapes: Mapping[str, Sequence[object]] | None = None,
     **attributes: Any,
 ) -> onnx.ModelProto:
     """A model of one node; inputs called in `weights` are initialisers, None is an absent one."""

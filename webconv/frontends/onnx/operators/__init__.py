@@ -25,6 +25,7 @@ from webconv.frontends.onnx.operators import (
     resize,
     rotary,
     scan,
+    signal,
     suppression,
 )
 
@@ -53,5 +54,6 @@ __all__ = [
     "resize",
     "rotary",
     "scan",
+    "signal",
     "suppression",
 ]
