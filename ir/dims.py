@@ -96,12 +96,15 @@ class Expr:
     """A polynomial with at least one atom: `terms` maps monomials to coefficients, in order."""
 
     terms: tuple[tuple[Monomial, int], ...]
-    text: str = field(init=False, repr=False)
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", _format(self.terms))
         object.__setattr__(self, "_hash", hash(self.terms))
+
+    @functools.cached_property
+    def text(self) -> str:
+        """How it prints, which `parse` reads."""
+        return _format(self.terms)
 
     def __hash__(self) -> int:
         return self._hash
@@ -360,16 +363,28 @@ def substitute(d: Dim, replace: Callable[[Atom], Dim | None]) -> Dim:
     """`d` with every atom for which `replace` gives a Dim replaced by it."""
     if isinstance(d, int):
         return d
-    total: Dim = 0
+    terms: list[tuple[Monomial, int]] = []
+    changed = False
     for monomial, c in d.terms:
-        term: Dim = c
-        for a in monomial:
-            new = replace(a)
-            if new is None and isinstance(a, Apply):
-                new = FUNCTIONS[a.function](substitute(a.a, replace), substitute(a.b, replace))
-            term = term * (atom(a) if new is None else new)
-        total = total + term
-    return total
+        found = [(a, _replaced(a, replace)) for a in monomial]
+        kept = tuple(a for a, new in found if new is None)
+        if len(kept) == len(monomial):
+            terms.append((monomial, c))
+            continue
+        changed = True
+        rest: Dim = Expr(((kept, c),)) if kept else c
+        terms += _terms(product([rest, *(new for _, new in found if new is not None)]))
+    return _polynomial(terms) if changed else d
+
+
+def _replaced(a: Atom, replace: Callable[[Atom], Dim | None]) -> Dim | None:
+    """What stands in the place of an atom, None for itself."""
+    new = replace(a)
+    if new is None and isinstance(a, Apply):
+        x, y = substitute(a.a, replace), substitute(a.b, replace)
+        if x is not a.a or y is not a.b:
+            return FUNCTIONS[a.function](x, y)
+    return new
 
 
 def bind(d: Dim, values: Mapping[str, Dim]) -> Dim:

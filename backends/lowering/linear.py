@@ -6,12 +6,24 @@ loop reads them with unit stride on every target: 8 lanes on wasm, a vec4 or a t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from webconv.backends.expr import Const, Expr, Index, as_index, call, f32, flatten, select, wrap
+from webconv.backends.expr import (
+    Const,
+    Expr,
+    Index,
+    Load,
+    as_index,
+    call,
+    f32,
+    flatten,
+    select,
+    walk,
+    wrap,
+)
 from webconv.backends.lowering.elementwise import broadcast_index
 from webconv.backends.lowering.indexing import readable
 from webconv.backends.lowering.reduction import extreme, reciprocal, sort_key
@@ -134,13 +146,31 @@ def nested(
     return level((), init)
 
 
+# A window's input is stored first if finding an element takes computing and each is read so often.
+READ_OFTEN = 16
+
+
+def often_readable(ctx: Context, x: Tensor, reads: Dim) -> Tensor:
+    """`x`, stored unless reading an element again costs no more than a load at a plain index."""
+    x = readable(ctx, x)
+    if x.buffer is not None or dims.bounds(reads)[1] < READ_OFTEN:
+        return x
+    element = x.at(tuple(a.index for a in ctx.axes(x.shape)))
+    loads = [e for e in walk(element) if isinstance(e, Load)]
+    atoms = (a for e in loads for d in e.index_dims for a in dims.atoms(d))
+    computed = any(not isinstance(a, dims.Symbol) for a in atoms)
+    return ctx.store(x) if computed or any(e.guard is not None for e in loads) else x
+
+
 def conv(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
     """Folds over the window and the channels of the group."""
-    x = readable(ctx, x)
     *kernel, per_group, out = w.shape
+    x = often_readable(ctx, x, dims.floordiv(dims.product((*kernel, out)), op.groups))
     (result,) = op.infer(TensorType(x.dtype, x.shape), TensorType(w.dtype, w.shape))
-    weights = constant(w)
     assert isinstance(out, int)
+    # Columns of a depthwise convolution are independent: panels gain nothing if the last is short.
+    depthwise = per_group == 1 and out == op.groups
+    weights = None if depthwise and out % panel_width(out) else constant(w)
     panel = panel_width(out) if weights is not None else 1
     packed = panels(ctx, weights, panel) if weights is not None else None
     source = readable(ctx, w)
@@ -172,6 +202,25 @@ def _group(column: Dim, columns: int, groups: int) -> Dim:
     return dims.minimum(dims.floordiv(column, columns), groups - 1)
 
 
+def meeting(
+    op: Any, at: tuple[Dim, ...], offsets: tuple[Dim, ...], kernel: Sequence[int], sizes: Shape
+) -> tuple[tuple[Dim, ...], Expr]:
+    """The window whose element `offsets` lies at an output position, and whether there is one."""
+    inside: Expr = Const(True, "bool")
+    windows: list[Dim] = []
+    for a, k in enumerate(offsets):
+        reach = at[a] + op.pads[a][0] - k * op.dilations[a]
+        s = op.strides[a]
+        # Whole strides keep the dividend of the floor division non-negative.
+        lift = ((kernel[a] - 1) * op.dilations[a] + s - 1) // s
+        i = dims.floordiv(reach + lift * s, s) - lift
+        windows.append(i)
+        if s > 1:
+            inside = inside & call("eq", Index(i * s), Index(reach))
+        inside = inside & where(i, sizes[a])
+    return tuple(windows), inside
+
+
 def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
     """In gather form: output position p takes from s where s * stride + k * dilation - pad = p."""
     x = readable(ctx, x)
@@ -197,18 +246,8 @@ def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
         group = _group(column, per_group, op.groups)
 
         def step(offsets: tuple[Dim, ...], acc: Expr) -> Expr:
-            inside: Expr = Const(True, "bool")
-            spatial: list[Dim] = []
-            for a, k in enumerate(offsets[:-1]):
-                reach = index[1 + a] + op.pads[a][0] - k * op.dilations[a]
-                s = op.strides[a]
-                # Whole strides keep the dividend of the floor division non-negative.
-                lift = ((kernel[a] - 1) * op.dilations[a] + s - 1) // s
-                i = dims.floordiv(reach + lift * s, s) - lift
-                spatial.append(i)
-                if s > 1:
-                    inside = inside & call("eq", Index(i * s), Index(reach))
-                inside = inside & where(i, x.shape[1 + a])
+            sizes = x.shape[1:-1]
+            spatial, inside = meeting(op, index[1:-1], offsets[:-1], kernel, sizes)
             channel = group * group_channels + offsets[-1]
             value = guarded(x.at((index[0], *spatial, channel)), inside)
             if weights is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from webconv.backends.expr import Const, Expr, Index, call, f32, select, wrap
@@ -13,6 +14,9 @@ from webconv.ir import dims, dtypes, ops
 from webconv.ir.dims import Dim, Shape
 from webconv.ir.dtypes import DType
 from webconv.ir.op import Op
+
+# What finding an element of an axis costs that is padded by its own elements.
+FOLDED_COST = 5
 
 
 def literal(value: float, dtype: DType) -> Expr:
@@ -78,7 +82,10 @@ def pad(ctx: Context, op: Any, x: Tensor) -> Tensor:
         source = zip(index, op.before, op.after, x.shape, strict=True)
         return x.at(tuple(_fold(op.mode, i, b, a, n) for i, b, a, n in source))
 
-    return view(x, shape, constant if op.mode == "constant" else folded)
+    if op.mode == "constant":
+        return view(x, shape, constant)
+    padded = sum((b, a) != (0, 0) for b, a in zip(op.before, op.after, strict=True))
+    return replace(view(x, shape, folded), cost=x.cost + FOLDED_COST * padded)
 
 
 def _fold(mode: str, i: Dim, before: Dim, after: Dim, n: Dim) -> Dim:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from webconv.backends.compiled import Compiled, Weights
-from webconv.backends.kernel import Buffer, Entry, kernels
+from webconv.backends.kernel import Buffer, Entry, Kernel, kernels
+from webconv.backends.linearise import Statement
 from webconv.backends.plan import lower_bound, peak, plan_offsets
 from webconv.backends.wasm.module import Module, aligned, element_bytes, strip_custom_sections
 from webconv.ir.dims import Dim
@@ -22,8 +23,9 @@ def compile(program: Program, entries: Mapping[str, Entry], weights: Weights) ->
     from wasmtime import wat2wasm
 
     files: dict[str, bytes] = {}
+    emitted: dict[tuple[int, Kernel], list[Statement]] = {}
     for variant, relaxed in VARIANTS.items():
-        module = Module(program, weights, relaxed)
+        module = Module(program, weights, relaxed, emitted=emitted)
         _export(module, entries)
         text = module.compile(entries)
         files[f"{variant}.wasm"] = strip_custom_sections(bytes(wat2wasm(text)))

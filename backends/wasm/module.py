@@ -9,7 +9,7 @@ take 8.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from webconv.backends.compiled import Weights
@@ -20,6 +20,7 @@ from webconv.backends.linearise import (
     Layout,
     Literal,
     Ref,
+    Statement,
 )
 from webconv.backends.plan import Placement, plan_offsets
 from webconv.backends.wasm.schedule import emit_kernel
@@ -35,6 +36,13 @@ ALIGN = 16
 # empty tensor may look there.
 SLACK = 1024
 
+# The lanes of a vector added up.
+HSUM = """\
+  (func $hsum (param $v v128) (result f32)
+    (local.set $v (f32x4.add (local.get $v)
+      (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $v) (local.get $v))))
+    (f32.add (f32x4.extract_lane 0 (local.get $v)) (f32x4.extract_lane 1 (local.get $v))))"""
+
 
 def element_bytes(buffer: Buffer) -> int:
     """4, or 8 for what is computed in 64 bits."""
@@ -48,7 +56,10 @@ def aligned(nbytes: Dim) -> Dim:
 
 @dataclass
 class Module:
-    """Collects functions and globals while entries are compiled."""
+    """Collects functions and globals while entries are compiled.
+
+    `emitted` has the statements of kernels, which are the same for both forms of a module.
+    """
 
     program: Program
     weights: Weights
@@ -58,6 +69,7 @@ class Module:
     exported: dict[str, str] = field(default_factory=dict)
     needed: set[tuple[str, int]] = field(default_factory=set)
     addresses: dict[Buffer, Dim] = field(default_factory=dict)
+    emitted: dict[tuple[int, Kernel], list[Statement]] = field(default_factory=dict)
 
     def compile(self, entries: Mapping[str, Entry]) -> str:
         """The module's text."""
@@ -83,7 +95,8 @@ class Module:
             if kernel not in names:
                 # Numbered, because different names may have one identifier.
                 names[kernel] = identifier(f"{k}.{len(names)}/{kernel.name}")
-                self.functions.append(self.kernel(names[kernel], kernel, entry))
+                statements = self.statements(k, kernel)
+                self.functions.append(self.kernel(names[kernel], kernel, entry, statements))
         self.functions.append(self.bind(k, entry, placements))
         self.functions.append(self.run(k, entry, names))
         self.functions.append(self.commit(k, entry))
@@ -276,13 +289,20 @@ class Module:
         """Byte addresses in one memory."""
         return Layout(lambda b, offset: self.addresses[b] + element_bytes(b) * offset)
 
-    def kernel(self, name: str, kernel: Kernel, entry: Entry) -> str:
+    def statements(self, k: int, kernel: Kernel) -> list[Statement]:
+        """The loops and stores of a kernel of entry `k`."""
+        if (k, kernel) not in self.emitted:
+            emitter = Emitter(self.layout())
+            emit_kernel(emitter, kernel)
+            self.emitted[k, kernel] = emitter.scopes[0].statements
+        return self.emitted[k, kernel]
+
+    def kernel(
+        self, name: str, kernel: Kernel, entry: Entry, statements: Sequence[Statement]
+    ) -> str:
         """A kernel as a function; the indices of loops around it are parameters."""
         outer = [s for s in kernel.symbols if s not in entry.symbols]
-        emitter = Emitter(self.layout())
-        emit_kernel(emitter, kernel)
         printer = Printer(self.relaxed, lambda n: self.size(n, frozenset(outer)), self.needed)
-        statements = emitter.scopes[0].statements
         printer.analyse(statements)
         body = printer.block(statements, 2)
         parameters = "".join(f" (param ${s} i32)" for s in outer)
@@ -304,6 +324,9 @@ class Module:
             "        (i32.ne (i32.rem_s (local.get $a) (local.get $b)) (i32.const 0)))))",
         ]
         done: set[tuple[str, int]] = set()
+        if ("hsum", 1) in self.needed:
+            done.add(("hsum", 1))
+            out.append(HSUM)
         while todo := sorted(self.needed - done):
             for name, lanes in todo:
                 out.append(self.function(name, lanes))

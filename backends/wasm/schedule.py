@@ -10,8 +10,10 @@ from __future__ import annotations
 from webconv.backends.expr import Load
 from webconv.backends.kernel import Axis, Kernel
 from webconv.backends.linearise import LANE, LANES, Emitter, unrolled
+from webconv.backends.wasm.folds import in_lanes, join_nested, prefers_lanes
+from webconv.backends.wasm.padding import interior, shorten
 from webconv.ir import dims
-from webconv.ir.dims import Dim
+from webconv.ir.dims import Dim, Symbol
 
 Copies = list[dict[str, Dim]]
 SHORT = 16
@@ -51,11 +53,34 @@ def stride(offset: Dim, axis: Axis) -> Dim | None:
 def emit_kernel(emitter: Emitter, kernel: Kernel) -> None:
     """Emit the loops and stores of `kernel`."""
     tiles = dict(kernel.tiles)
-    if not vectorises(kernel):
+    kernel = join_nested(shorten(kernel, _unrolled_axes(kernel)))
+    inner = _interior(kernel)
+    if not vectorises(kernel) or prefers_lanes(kernel if inner is None else inner):
         scalar_loops(emitter, kernel, 0, [{}], tiles)
         return
     emitter.scopes[0].names[LANE.name] = emitter.lane_index()
     loops(emitter, kernel, 0, [{}], tiles)
+
+
+def _unrolled_axes(kernel: Kernel) -> frozenset[str]:
+    """The axes along which several outputs may be computed by one loop."""
+    tiles = dict(kernel.tiles)
+    small = {
+        a.symbol.name
+        for a in kernel.axes[:-1]
+        if isinstance(a.extent, int) and a.extent < tiles.get(a.symbol.name, 1)
+    }
+    return frozenset({*tiles, *(a.symbol.name for a in kernel.axes[-1:])} - small)
+
+
+def _interior(kernel: Kernel) -> Kernel | None:
+    """The kernel of the interior of its first unrolled axis."""
+    tiles = dict(kernel.tiles)
+    for axis in kernel.axes:
+        factor = tiles.get(axis.symbol.name, 1)
+        if factor > 1 and (found := interior(kernel, axis, factor, axis.extent)):
+            return join_nested(found[2])
+    return None
 
 
 def loops(
@@ -72,9 +97,12 @@ def loops(
 def scalar_loops(
     emitter: Emitter, kernel: Kernel, depth: int, copies: Copies, tiles: dict[str, int]
 ) -> None:
-    """As `loops`, without lanes."""
+    """As `loops`, but for the terms of sums in lanes instead of the outputs."""
     if depth == len(kernel.axes):
-        emitter.stores(unrolled(kernel, copies))
+        summed = in_lanes(kernel)
+        if summed is not kernel:
+            emitter.scopes[0].names[LANE.name] = emitter.lane_index()
+        emitter.stores(unrolled(summed, copies))
         return
     tiled(emitter, kernel, depth, copies, tiles, scalar_loops)
 
@@ -92,11 +120,38 @@ def tiled(emitter, kernel, depth, copies, tiles, inner) -> None:  # type: ignore
         start = extent - dims.mod(extent, factor)
         index = dims.atom(axis.symbol)
         grown = [{**c, name: index + k} for c in copies for k in range(factor)]
-        run(emitter, axis, 0, start, factor, lambda: inner(emitter, kernel, depth + 1, grown, {}))
+        between(
+            *(emitter, kernel, axis, start, factor),
+            lambda k: inner(emitter, k, depth + 1, grown, {}),
+        )
     if start != extent:
         run(
             emitter, axis, start, extent, 1, lambda: inner(emitter, kernel, depth + 1, copies, rest)
         )
+
+
+def between(  # type: ignore[no-untyped-def]
+    emitter: Emitter, kernel: Kernel, axis: Axis, stop: Dim, factor: int, body
+) -> None:
+    """A loop over [0, stop), the interior apart where padding need not be asked for."""
+    found = interior(kernel, axis, factor, stop)
+    if found is None:
+        run(emitter, axis, 0, stop, factor, lambda: body(kernel))
+        return
+    low, high, bare = found
+    bare = join_nested(bare)
+    run(emitter, axis, low, high, factor, lambda: body(bare))
+    # Both ends by one text: the second time round from `high` on.
+    side = Symbol(f"{axis.symbol.name}s", 2)
+    first, end = dims.atom(side) * high, low + dims.atom(side) * (stop - low)
+    if low == 0 or high == stop:
+        first, end = (high, stop) if low == 0 else (0, low)
+        run(emitter, axis, first, end, factor, lambda: body(kernel))
+        return
+    ends = (emitter.dim(0), emitter.dim(2), 1)
+    emitter.loop(
+        side.name, *ends, lambda: run(emitter, axis, first, end, factor, lambda: body(kernel))
+    )
 
 
 def run(emitter, axis, start, stop, step, body) -> None:  # type: ignore[no-untyped-def]

@@ -6,6 +6,10 @@
     (i32.sub (i32.div_s (local.get $a) (local.get $b))
       (i32.and (i32.lt_s (local.get $a) (i32.const 0))
         (i32.ne (i32.rem_s (local.get $a) (local.get $b)) (i32.const 0)))))
+  (func $hsum (param $v v128) (result f32)
+    (local.set $v (f32x4.add (local.get $v)
+      (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $v) (local.get $v))))
+    (f32.add (f32x4.extract_lane 0 (local.get $v)) (f32x4.extract_lane 1 (local.get $v))))
   (func $exp_v (param $x v128) (result v128)
     (local $v4 v128) (local $v6 v128)
     (local.set $v4 (f32x4.nearest (f32x4.mul (local.get $x) (v128.const f32x4 1.44269502 1.44269502 1.44269502 1.44269502))))
@@ -40,16 +44,16 @@
       (br_if $i2 (i32.lt_s (local.tee $i2 (i32.add (local.get $i2) (i32.const 1))) (i32.const 3)))))
   ;; Softmax Softmax
   (func $0.2/Softmax_2
-    (local $i1 i32) (local $v4 i32) (local $k2 i32) (local $a3 f32)
+    (local $i1 i32) (local $v5 i32) (local $k3 i32) (local $a4 v128)
     (local.set $i1 (i32.const 0))
     (loop $i1
-      (local.set $v4 (i32.mul (local.get $i1) (i32.const 144)))
-      (local.set $a3 (f32.const 0))
-      (local.set $k2 (i32.const 0))
-      (loop $k2
-        (local.set $a3 (f32.add (local.get $a3) (f32.load offset=448 (i32.add (local.get $v4) (i32.shl (local.get $k2) (i32.const 2))))))
-        (br_if $k2 (i32.lt_s (local.tee $k2 (i32.add (local.get $k2) (i32.const 1))) (i32.const 36))))
-      (f32.store (i32.shl (local.get $i1) (i32.const 2)) (local.get $a3))
+      (local.set $v5 (i32.mul (local.get $i1) (i32.const 144)))
+      (local.set $a4 (v128.const f32x4 0 0 0 0))
+      (local.set $k3 (i32.const 0))
+      (loop $k3
+        (local.set $a4 (f32x4.add (local.get $a4) (v128.load offset=448 (i32.add (local.get $v5) (i32.shl (local.get $k3) (i32.const 4))))))
+        (br_if $k3 (i32.lt_s (local.tee $k3 (i32.add (local.get $k3) (i32.const 1))) (i32.const 9))))
+      (f32.store (i32.shl (local.get $i1) (i32.const 2)) (call $hsum (local.get $a4)))
       (br_if $i1 (i32.lt_s (local.tee $i1 (i32.add (local.get $i1) (i32.const 1))) (i32.const 3)))))
   ;; output y0
   (func $0.3/y0_1
