@@ -10,7 +10,7 @@ from webconv.frontends.onnx.registry import operator
 from webconv.ir import dims, dtypes, ops
 from webconv.ir.dims import Dim
 from webconv.ir.dtypes import DType
-from webconv.ir.errors import ModelFormatError, ShapeError
+from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
 from webconv.ir.graph import Value
 from webconv.ir.op import normalise_axis
 
@@ -28,6 +28,26 @@ def scaled(x: Value, scale: Value, bias: Value | None) -> Value:
 
 
 @operator("BatchNormalization")
+def batch_normalization_6(
+    x: Value,
+    scale: Value,
+    bias: Value,
+    mean: Value,
+    variance: Value,
+    *,
+    consumed_inputs: Sequence[int] = (),
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    is_test: int = 0,
+    spatial: int = 1,
+) -> Value:
+    """With an attribute for inference (opset 6)."""
+    if not is_test:
+        raise UnsupportedError("is_test is 0; export the model for inference")
+    return batch_normalization(x, scale, bias, mean, variance, epsilon=epsilon)
+
+
+@operator("BatchNormalization", since=7)
 def batch_normalization(
     x: Value,
     scale: Value,
