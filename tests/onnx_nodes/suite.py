@@ -76,10 +76,10 @@ class Test:
                 name = self._needed(str(error))
                 if name in constants or not self._may_be_constant(name, given.get(name)):
                     raise
-                constants[name] = given[name]
+                constants[name] = np.asarray(given[name])
 
     def _may_be_constant(self, name: str, value: Any) -> bool:
-        if not isinstance(value, np.ndarray) or value.size > MOST_CONSTANT:
+        if not isinstance(value, np.ndarray | np.generic) or value.size > MOST_CONSTANT:
             return False
         return value.dtype.kind in "iu" or any(
             SHAPES.get(node.op_type) == k

@@ -38,7 +38,7 @@ def _unary(name: str) -> None:
 
 
 def _binary(name: str) -> None:
-    @operator(name)
+    @operator(name, since=7)
     def apply(x: Value, y: Value) -> Any:
         return getattr(ops, name)()(x, y)
 
@@ -91,7 +91,7 @@ def mean(*inputs: Value) -> Value:
     return out
 
 
-@operator("Pow")
+@operator("Pow", since=7)
 def pow_(x: Value, y: Value) -> Any:
     """x to the y, of the dtype of x; the dtypes may differ."""
     if x.type.dtype == y.type.dtype:
@@ -115,7 +115,7 @@ def bit_shift(x: Value, y: Value, *, direction: str) -> Any:
     return (ops.ShiftLeft if direction == "LEFT" else ops.ShiftRight)()(x, y)
 
 
-@operator("PRelu")
+@operator("PRelu", since=7)
 def prelu(x: Value, slope: Value) -> Any:
     """x where x >= 0, else slope * x; slope broadcasts to x."""
     zero = scalar(0, x)
