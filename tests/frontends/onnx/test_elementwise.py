@@ -12,7 +12,9 @@ from onnx import TensorProto
 from tests.backends.test_wasm import run_program
 from tests.frontends.onnx.against_onnxruntime import agree, model
 from webconv.frontends.onnx.convert import convert
+from webconv.ir import dtypes, graph, ops
 from webconv.ir.errors import ShapeError, UnsupportedError
+from webconv.ir.op import TensorType
 
 Array = Any
 X = np.array([[-3.5, -1, -0.4, -0.0, 0.0, 0.5], [0.6, 1, 1.5, 2.5, 4, 30]], np.float32)
@@ -236,3 +238,9 @@ def test_dropout_in_training_is_refused() -> None:
     made = model("Dropout", inputs, ("ratio", "mode"))
     with pytest.raises(UnsupportedError, match="export the model for inference"):
         convert(made, Path(), {}, {})
+
+
+def test_angles_are_of_floats() -> None:
+    x = graph.input("x", TensorType(dtypes.i32, (3,)))
+    with pytest.raises(ShapeError, match="must be floating-point, but they are i32"):
+        ops.Atan2()(x, x)
