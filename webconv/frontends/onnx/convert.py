@@ -25,6 +25,9 @@ from webconv.ir.errors import ModelFormatError, ShapeError, WebconvError
 from webconv.ir.graph import Graph, Input, Node, Program, Value
 from webconv.ir.op import Array, TensorType
 
+# A graph of more, functions and bodies written out, is taken for an attack.
+MOST_NODES = 50_000
+
 # What an integer input holds may be sizes if it has at most this many elements.
 MOST_SIZES = 16
 
@@ -151,6 +154,7 @@ class Converter:
         self.opsets = opsets(model)
         self.functions = {(f.domain, f.name): f for f in model.functions}
         self._fresh = 0
+        self._converted = 0
 
     def fresh(self, what: str) -> dims.Expr:
         """A symbol that no other is called."""
@@ -208,6 +212,10 @@ class Converter:
 
     def node(self, node: onnx.NodeProto, scope: Scope) -> None:
         """Convert one node: its outputs enter `scope`. Errors name the operator and the node."""
+        self._converted += 1
+        if self._converted > MOST_NODES:
+            rule = f"the graph has more than {MOST_NODES} nodes once its functions are written out"
+            raise ModelFormatError(rule)
         try:
             inputs = [scope.find(name) if name else None for name in node.input]
             outputs = self._outputs(node, scope, inputs)
