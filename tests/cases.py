@@ -762,6 +762,49 @@ def _linear(t: Table) -> None:
     )
 
 
+def _image(t: Table) -> None:
+    """Positions lie inside and far outside, at whole numbers, halves, and where there are none."""
+    for mode in ("nearest", "linear", "cubic"):
+        for outside in ("zeros", "border", "reflection"):
+            for corners in (F, T):
+                t.add(
+                    f"sample_{mode}_{outside}{'_corners' * corners}",
+                    ops.Sample(mode, outside, corners),
+                    normal(2, 4, 3, 4),
+                    normal(2, 5, 2, scale=4),
+                    rtol=2e-5,
+                    atol=2e-5,
+                )
+    halves = np.array([[-9.5], [-1], [-0.5], [0], [0.5], [1.5], [2], [2.5], [3], [70]], np.float32)
+    extremes = np.array([[np.nan], [np.inf], [-np.inf], [3e38], [-3e38], [-0.0]], np.float32)
+    for outside in ("zeros", "border", "reflection"):
+        t.add(
+            f"sample_halves_{outside}",
+            ops.Sample("nearest", outside),
+            normal(1, 3, 2),
+            halves[None],
+        )
+    for outside in ("zeros", "border"):
+        t.add(
+            f"sample_far_{outside}", ops.Sample("linear", outside), normal(1, 3, 2), extremes[None]
+        )
+    t.add("sample_one", ops.Sample("cubic", "reflection", T), normal(1, 1, 2), halves[None])
+    t.add("sample_space", ops.Sample(), normal(1, 2, 3, 2, 5), normal(1, 3, 2, 3, scale=1.5))
+    t.add("sample_none", ops.Sample(), normal(1, 2, 3, 2), np.zeros((1, 0, 2), np.float32))
+    t.add(
+        "sample_symbolic",
+        ops.Sample("linear", "reflection"),
+        normal(2, 4, 5, 3),
+        normal(2, 3, 2, scale=5),
+        symbolic=(("n", "h", "w", None), ("n", "p", None)),
+        rtol=2e-5,
+        atol=2e-5,
+    )
+    blocks = ops.Col2Im((1, 2), (2, 1), ((1, 0), (0, 1)), (2, 3), (6, 8))
+    t.add("col2im", blocks, normal(2, 5, 4, 2, 3, 4))
+    t.add("col2im_1d", ops.Col2Im((3,), (2,), ((2, 1),), (3,), (9,)), normal(2, 3, 3, 1))
+
+
 def _recurrent(t: Table) -> None:
     cells: dict[str, tuple[Any, int]] = {
         "LSTM": (ops.LSTM, 4),
@@ -881,7 +924,7 @@ def table() -> list[Case]:
         t.add(f"{name}", op, *inputs, **options)
     families = (
         *(_parametric, _types, _movement, _indexing),
-        *(_quantized, _reduction, _linear, _recurrent),
+        *(_quantized, _reduction, _linear, _image, _recurrent),
     )
     for family in families:
         family(t)

@@ -8,6 +8,7 @@ from typing import Any
 from webconv.backends.lowering import (
     control,
     elementwise,
+    image,
     indexing,
     linear,
     movement,
@@ -23,6 +24,7 @@ LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     **indexing.LOWERINGS,
     **reduction.LOWERINGS,
     **linear.LOWERINGS,
+    **image.LOWERINGS,
     **recurrent.LOWERINGS,
     **quantized.LOWERINGS,
     **control.LOWERINGS,

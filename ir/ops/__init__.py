@@ -28,6 +28,7 @@ from webconv.ir.ops.elementwise import (
     Where,
 )
 from webconv.ir.ops.host import Bind, HostOp, If, Loop
+from webconv.ir.ops.image import Col2Im, Sample
 from webconv.ir.ops.indexing import (
     CumProd,
     CumSum,
@@ -63,6 +64,7 @@ OPS: dict[str, type[Op]] = ELEMENTWISE | {
         *(ScaledTanh, Swish, ThresholdedRelu, Where),
         *(CumProd, CumSum, Gather, GatherElements, GatherND, ScatterElements, ScatterND),
         *(SearchSorted, TopK),
+        *(Col2Im, Sample),
         *(ArgMaxPool, AveragePool, Conv, ConvTranspose, MatMul, MaxPool),
         *(Concat, Expand, Iota, Pad, Reshape, Sizes, Slice, Transpose),
         *(GRU, LSTM, RNN, Scan),

@@ -26,6 +26,22 @@ class Sliding(NamedTuple):
         return (self.kernel[axis] - 1) * self.dilations[axis] + 1
 
 
+def steps_of(name: str, given: Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Strides or dilations, 1 by default."""
+    steps = tuple(given or (1,) * rank)
+    if len(steps) != rank or min(steps, default=1) < 1:
+        raise ShapeError(f"{name} must be {rank} positive numbers, but they are {list(steps)}")
+    return steps
+
+
+def paddings(pads: Sequence[int] | None, rank: int) -> tuple[tuple[int, int], ...]:
+    """(before, after) per axis from all befores and all afters."""
+    ends = [0] * (2 * rank) if pads is None else list(pads)
+    if len(ends) != 2 * rank or min(ends, default=0) < 0:
+        raise ShapeError(f"pads must be {2 * rank} numbers from 0 on, but they are {ends}")
+    return tuple(zip(ends[:rank], ends[rank:], strict=True))
+
+
 def sliding(
     x: Value,
     kernel: Sequence[int],
@@ -38,16 +54,10 @@ def sliding(
     rank = len(kernel)
     if x.type.rank != rank + 2:
         raise ShapeError(f"a kernel of {rank} axes does not fit an input {x.type}")
-    steps, spread = tuple(strides or (1,) * rank), tuple(dilations or (1,) * rank)
-    for name, given in (("strides", steps), ("dilations", spread)):
-        if len(given) != rank or min(given, default=1) < 1:
-            raise ShapeError(f"{name} must be {rank} positive numbers, but they are {list(given)}")
+    steps, spread = steps_of("strides", strides, rank), steps_of("dilations", dilations, rank)
     slide = Sliding(tuple(kernel), steps, spread, ((0, 0),) * rank)
     if auto_pad in ("NOTSET", ""):
-        ends = [0] * (2 * rank) if pads is None else list(pads)
-        if len(ends) != 2 * rank or min(ends, default=0) < 0:
-            raise ShapeError(f"pads must be {2 * rank} numbers from 0 on, but they are {ends}")
-        return slide._replace(pads=tuple(zip(ends[:rank], ends[rank:], strict=True)))
+        return slide._replace(pads=paddings(pads, rank))
     if auto_pad == "VALID":
         return slide
     if auto_pad not in ("SAME_UPPER", "SAME_LOWER"):
