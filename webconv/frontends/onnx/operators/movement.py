@@ -99,8 +99,36 @@ def flatten(x: Value, *, axis: int = 1) -> Value:
 @operator("Squeeze")
 def squeeze_1(x: Value, *, axes: Sequence[int] | None = None) -> Value:
     """The same with an attribute (opset 1)."""
-    where = tuple(a for a, n in enumerate(x.shape) if n == 1) if axes is None else axes
-    return common.squeeze(x, *where)
+    return common.squeeze(x, *(_axes_of_one(x) if axes is None else axes))
+
+
+def _axes_of_one(x: Value) -> list[int]:
+    """The axes of size 1; raises ShapeError where a size may be 1 or another."""
+    axes = []
+    for axis, n in enumerate(x.shape):
+        size = n if isinstance(n, int) else _settled(x, n)
+        if size is None and dims.bounds(n)[0] <= 1:
+            raise ShapeError(
+                f"without axes it must be known which sizes of {x.type} are 1; "
+                "fix them with --input-shape"
+            )
+        axes += [axis] if size == 1 else []
+    return axes
+
+
+def _settled(x: Value, size: Dim) -> int | None:
+    """The number that a size must be for what `x` is computed from, or None."""
+    seen, stack = {x.node}, [x.node]
+    while stack:
+        node = stack.pop()
+        for left, right in node.guards:
+            for a, b in ((left, right), (right, left)):
+                if a == size and isinstance(b, int):
+                    return b
+        behind = {v.node for v in node.inputs if v is not None} - seen
+        seen |= behind
+        stack += behind
+    return None
 
 
 @operator("Squeeze", since=13)
