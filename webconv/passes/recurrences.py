@@ -18,11 +18,19 @@ from webconv.passes.movement import MOVEMENT
 from webconv.passes.recurrences_cells import Cell, Cells
 from webconv.passes.recurrences_layers import Layer, layers
 from webconv.passes.recurrences_scan import reached, scan_layers, take_constants
-from webconv.passes.recurrences_steps import stack_of_steps, step
+from webconv.passes.recurrences_steps import stack_of_steps, step, step_by_index
 from webconv.passes.substitute import rewire
 
 # What must be gone before cells are looked for; more would hide the first step's states.
-PREPARE = (take_constants, fold_constants, add_negative, drop_identity, drop_cast, *MOVEMENT)
+PREPARE = (
+    take_constants,
+    step_by_index,
+    fold_constants,
+    add_negative,
+    drop_identity,
+    drop_cast,
+    *MOVEMENT,
+)
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ class Cells:
     def rnn(self, h: Value) -> Iterator[Cell]:
         """h = tanh(x w + h' r + b)"""
         gate = self.gate(h)
-        if gate and not gate.sum.scaled:
+        if gate and not gate.sum.scaled and len({s for s, _ in gate.sum.products}) > 1:
             yield Cell(ops.RNN, h, None, None, None, (gate.sum,), (gate.activation,))
 
 

@@ -172,8 +172,8 @@ def layers(cells: Iterable[Cell]) -> list[Layer]:
             role = after[1]
         if role is not None and (cell.op is not ops.RNN or len(steps) > 1):
             found.append(_with_first(Layer(steps, role), cells))
-    used = {c for layer in found for c in layer.cells[1:]}
-    return [layer for layer in found if not (len(layer.cells) == 1 and layer.last in used)]
+    taken = {layer.cells[0] for layer in found if layer.zero_start}
+    return [layer for layer in found if layer.zero_start or layer.cells[0] not in taken]
 
 
 def _links(cells: Sequence[Cell]) -> tuple[dict[Cell, tuple[Cell, Role]], set[Cell]]:
@@ -223,12 +223,13 @@ def _with_first(layer: Layer, cells: Sequence[Cell]) -> Layer:
 def _starts(cell: Cell, layer: Layer) -> bool:
     """True if `cell` is a step of the layer from states of zero."""
     like = layer.last
-    states = [s for s in (cell.old_c, cell.known_h) if s is not None]
+    h = cell.source(layer.role)
+    states = [s for s in (cell.old_c, cell.known_h, h) if s is not None]
     peepholes = zip(cell.peepholes, like.peepholes, strict=True)
     return (
         (cell.op, cell.activations, cell.attributes) == (like.op, like.activations, like.attributes)
         and all(map(is_zero, states))
         and all(a is None or a == b for a, b in peepholes)
-        and {*cell.roles.values()} == {*layer.input_roles}
+        and {*cell.roles.values()} - {layer.role} == {*layer.input_roles}
         and all(np.array_equal(cell.bias(g), like.bias(g)) for g in range(len(like.gates)))
     )

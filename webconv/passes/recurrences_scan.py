@@ -93,7 +93,8 @@ def _taken(steps: Steps, cell: Cell, read: Callable[[Value], bool]) -> Taken | N
     layer = Layer([cell], cell.roles[steps.inputs[h]])
     own = {steps.inputs[k] for k in states} | {v for v in (cell.h, cell.c) if v is not None}
     entering = layer.inputs()
-    expect(not reached(entering, ()) & own, "what enters a step depends on the step before it")
+    before = reached(_needed(steps, [], entering, ()), ())
+    expect(not before & own, "what enters a step depends on the step before it")
     others = [k for k in range(steps.op.carries) if k not in states]
     kept = [k for k in others if read(steps.node.outputs[k])]
     shown = [k for k in range(steps.op.carries, len(steps.results)) if read(steps.node.outputs[k])]

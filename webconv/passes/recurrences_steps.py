@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from webconv.ir import ops
 from webconv.ir.dims import Dim
-from webconv.ir.graph import Node, Value
+from webconv.ir.graph import Constant, Node, Value
 from webconv.ir.op import normalise_axis
 from webconv.passes.driver import Uses
 
@@ -40,6 +40,17 @@ def stacked(values: Sequence[Value]) -> Value:
     parts = [reshaped(v, (1, *v.shape)) for v in values]
     made: Value = parts[0] if len(parts) == 1 else ops.Concat(0)(*parts)
     return made
+
+
+def step_by_index(node: Node, uses: Uses) -> Value | None:
+    """gather(x, 3) -> x[3]"""
+    match node:
+        case Node(ops.Gather(axis), [Value() as x, Value(Node(Constant(index)))]) if not index.ndim:
+            n, k = x.shape[axis], int(index)
+            if isinstance(n, int) and -n <= k < n:
+                front = moved(x, normalise_axis(axis, x.type.rank), 0)
+                return step(front, k % n)
+    return None
 
 
 def stack_of_steps(node: Node, uses: Uses) -> Value | None:
