@@ -342,7 +342,10 @@ TRANSFORMS: dict[str, Callable[[Value], Value]] = {
 
 
 def transformed(scores: Value, name: str) -> Value:
-    """Scores [N, C] after a `post_transform`."""
+    """Scores [N, C] after a `post_transform`.
+
+    A single score stays as it is, but for PROBIT: ONNX leaves that open, onnxruntime does this.
+    """
     if name not in TRANSFORMS:
         raise ModelFormatError(f"post_transform {name!r} is unknown")
-    return TRANSFORMS[name](scores)
+    return scores if scores.shape[1] == 1 and name != "PROBIT" else TRANSFORMS[name](scores)

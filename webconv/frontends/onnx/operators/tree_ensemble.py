@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from webconv.frontends.onnx.operators.classical import TRANSFORMS, classical, transformed
-from webconv.frontends.onnx.operators.trees import AGGREGATES, LEAF, MEMBER, MODES, Forest, totals
+from webconv.frontends.onnx.operators.forest import AGGREGATES, LEAF, MEMBER, MODES, Forest, totals
 from webconv.ir.errors import ModelFormatError
 from webconv.ir.graph import Value
 from webconv.ir.op import Array
