@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from webconv.backends.expr import Const, Expr, Index, as_index, call, f32, select
 from webconv.backends.functions import apply
 from webconv.backends.lowering.indexing import readable
-from webconv.backends.lowering.linear import meeting, nested
+from webconv.backends.lowering.linear import meeting, meetings, nested
 from webconv.backends.tensor import LOOP_COST, Context, Tensor, guarded
 from webconv.ir import ops
 from webconv.ir.dims import Dim
@@ -51,7 +51,7 @@ def sample(ctx: Context, op: Any, x: Tensor, where: Tensor) -> Tensor:
 
         return level(0, (), Const(True, "bool"))
 
-    return Tensor(x.dtype, result.shape, at, cost=10 + 3 * MODES[op.mode] ** rank)
+    return Tensor(x.dtype, result.shape, at, LOOP_COST)
 
 
 def _taps(op: Any, at: Expr, n: Dim) -> list[Tap]:
@@ -107,16 +107,17 @@ def col2im(ctx: Context, op: Any, x: Tensor) -> Tensor:
     """Folds over the window: output position p takes from blocks whose element lies there."""
     x = readable(ctx, x)
     (result,) = op.infer(TensorType(x.dtype, x.shape))
-    symbols = [ctx.symbol(n) for n in op.kernel]
-    rank = len(op.kernel)
+    extents, rank = meetings(op, op.kernel), len(op.kernel)
+    symbols = [ctx.symbol(n) for n in extents]
 
     def at(index: tuple[Dim, ...]) -> Expr:
         def step(offsets: tuple[Dim, ...], acc: Expr) -> Expr:
-            blocks, inside = meeting(op, index[1:-1], offsets, op.kernel, x.shape[1 : 1 + rank])
-            return acc + guarded(x.at((index[0], *blocks, *offsets, index[-1])), inside)
+            sizes = x.shape[1 : 1 + rank]
+            blocks, taps, inside = meeting(op, index[1:-1], offsets, op.kernel, sizes)
+            return acc + guarded(x.at((index[0], *blocks, *taps, index[-1])), inside)
 
         zero = f32(0.0) if x.compute == "f32" else Const(0, x.compute)
-        return nested(ctx, op.kernel, symbols, zero, step)
+        return nested(ctx, extents, symbols, zero, step)
 
     return Tensor(x.dtype, result.shape, at, LOOP_COST)
 

@@ -202,23 +202,43 @@ def _group(column: Dim, columns: int, groups: int) -> Dim:
     return dims.minimum(dims.floordiv(column, columns), groups - 1)
 
 
+def is_phased(op: Any, axis: int) -> bool:
+    """True if the windows over a position all meet it with every `stride`-th element."""
+    before = op.pads[axis][0]
+    return bool(op.dilations[axis] == 1 and dims.bounds(before)[0] >= 0)
+
+
+def meetings(op: Any, kernel: Sequence[int]) -> tuple[int, ...]:
+    """Per axis, how many elements of a window must be looked at for one output position."""
+    rows = enumerate(zip(kernel, op.strides, strict=True))
+    return tuple(-(-k // s) if is_phased(op, a) else k for a, (k, s) in rows)
+
+
 def meeting(
     op: Any, at: tuple[Dim, ...], offsets: tuple[Dim, ...], kernel: Sequence[int], sizes: Shape
-) -> tuple[tuple[Dim, ...], Expr]:
-    """The window whose element `offsets` lies at an output position, and whether there is one."""
+) -> tuple[tuple[Dim, ...], tuple[Dim, ...], Expr]:
+    """The `offsets`-th windows over an output position, their elements there, if there are any."""
     inside: Expr = Const(True, "bool")
     windows: list[Dim] = []
+    elements: list[Dim] = []
     for a, k in enumerate(offsets):
-        reach = at[a] + op.pads[a][0] - k * op.dilations[a]
-        s = op.strides[a]
-        # Whole strides keep the dividend of the floor division non-negative.
-        lift = ((kernel[a] - 1) * op.dilations[a] + s - 1) // s
-        i = dims.floordiv(reach + lift * s, s) - lift
-        windows.append(i)
-        if s > 1:
-            inside = inside & call("eq", Index(i * s), Index(reach))
-        inside = inside & where(i, sizes[a])
-    return tuple(windows), inside
+        s, start = op.strides[a], at[a] + op.pads[a][0]
+        if is_phased(op, a):
+            last = dims.floordiv(start, s)
+            window, element = last - k, start + (k - last) * s
+            if kernel[a] % s:
+                inside = inside & (Index(element) < Index(kernel[a]))
+        else:
+            reach, element = start - k * op.dilations[a], k
+            # Whole strides keep the dividend of the floor division non-negative.
+            lift = ((kernel[a] - 1) * op.dilations[a] + s - 1) // s
+            window = dims.floordiv(reach + lift * s, s) - lift
+            if s > 1:
+                inside = inside & call("eq", Index(window * s), Index(reach))
+        windows.append(window)
+        elements.append(element)
+        inside = inside & where(window, sizes[a])
+    return tuple(windows), tuple(elements), inside
 
 
 def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
@@ -231,14 +251,9 @@ def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
     columns = per_group * op.groups
     panel = panel_width(columns) if weights is not None else 1
     if weights is not None:
-        # [K, O/G, G, I/G] -> [K, I/G, G * O/G]
-        split = weights.reshape(*kernel, per_group, op.groups, group_channels)
-        order = (*range(len(kernel)), len(kernel) + 2, len(kernel) + 1, len(kernel))
-        packed = panels(
-            ctx, split.transpose(order).reshape(*kernel, group_channels, columns), panel
-        )
+        packed = panels(ctx, _by_group(op, weights), panel)
     source = readable(ctx, w)
-    extents = (*kernel, group_channels)
+    extents = (*meetings(op, kernel), group_channels)
     symbols = [ctx.symbol(n) for n in extents]
 
     def at(index: Index4) -> Expr:
@@ -247,19 +262,31 @@ def conv_transpose(ctx: Context, op: Any, x: Tensor, w: Tensor) -> Tensor:
 
         def step(offsets: tuple[Dim, ...], acc: Expr) -> Expr:
             sizes = x.shape[1:-1]
-            spatial, inside = meeting(op, index[1:-1], offsets[:-1], kernel, sizes)
+            spatial, taps, inside = meeting(op, index[1:-1], offsets[:-1], kernel, sizes)
             channel = group * group_channels + offsets[-1]
             value = guarded(x.at((index[0], *spatial, channel)), inside)
             if weights is not None:
-                weight = packed(offsets, column)
+                weight = packed((*taps, offsets[-1]), column)
             else:
                 row = dims.mod(column, per_group) if op.groups > 1 else column
-                weight = source.at((*offsets[:-1], row, channel))
+                weight = guarded(source.at((*taps, row, channel)), inside)
             return accumulate(acc, value * weight)
 
         return nested(ctx, extents, symbols, wrap(0, x.compute), step)
 
     return Tensor(x.dtype, result.shape, at, LOOP_COST, panel=panel, tile=_row_axis(result.shape))
+
+
+def _by_group(op: Any, w: Array) -> Array:
+    """[K, O/G, G, I/G] -> [K, I/G, G * O/G], with K zero-padded to what `meetings` counts."""
+    *kernel, per_group, channels = w.shape
+    split = w.reshape(*kernel, per_group, op.groups, channels // op.groups)
+    rank = len(kernel)
+    moved = split.transpose(*range(rank), rank + 2, rank + 1, rank)
+    counts = zip(meetings(op, kernel), op.strides, kernel, strict=True)
+    more = [(0, n * s - k if is_phased(op, a) else 0) for a, (n, s, k) in enumerate(counts)]
+    whole = np.pad(moved, [*more, (0, 0), (0, 0), (0, 0)])
+    return whole.reshape(*whole.shape[:rank], channels // op.groups, per_group * op.groups)
 
 
 def max_pool(ctx: Context, op: Any, x: Tensor) -> Tensor:
