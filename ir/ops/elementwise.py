@@ -196,8 +196,13 @@ FLOAT_UNARY = _table(
         "Exp": (np.exp, "e to the x."),
         "Expm1": (np.expm1, "e to the x, less one, exact near 0."),
         "Floor": (np.floor, "Rounded down."),
+        "HardSwish": (
+            lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+            "x * clip(x / 6 + 0.5, 0, 1) (Howard 2019).",
+        ),
         "Log": (np.log, "Natural logarithm."),
         "Log1p": (np.log1p, "log(1 + x), exact near 0."),
+        "Mish": (lambda x: x * np.tanh(np.logaddexp(x, 0)), "x * tanh(softplus(x)) (Misra 2019)."),
         "Reciprocal": (np.reciprocal, "1 / x."),
         "Round": (np.round, "Rounded to nearest, ties to even."),
         "Sigmoid": (_sigmoid, "1 / (1 + exp(-x))."),

@@ -17,11 +17,19 @@ from webconv.passes.constants import CONSTANTS
 from webconv.passes.driver import Explain, rewrite
 from webconv.passes.layout import LAYOUT, reshape_unit_axes
 from webconv.passes.movement import MOVEMENT
+from webconv.passes.recognise_activations import RECOGNISE_ACTIVATIONS
+from webconv.passes.recognise_normalisation import RECOGNISE_NORMALISATION
 from webconv.passes.recurrences import recognise_recurrences
 from webconv.passes.tables import table_rules
 from webconv.passes.weights import WEIGHTS
 
-SIMPLIFY = (*CONSTANTS, *ALGEBRA, *MOVEMENT)
+SIMPLIFY = (
+    *CONSTANTS,
+    *ALGEBRA,
+    *MOVEMENT,
+    *RECOGNISE_ACTIVATIONS,
+    *RECOGNISE_NORMALISATION,
+)
 
 
 def passes(
