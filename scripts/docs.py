@@ -1,10 +1,14 @@
-"""`make docs`: the tables of layers and operators, written from the registries that are them."""
+"""`make docs`: the tables of layers and operators, written from the registries that are them.
+
+What ONNX's suite sees is read from the lists in `tests/onnx_nodes`.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from scripts import evidence
 from webconv.cli.ops import support
 from webconv.frontends.keras.layers import FAMILIES
 
@@ -31,7 +35,7 @@ def keras() -> str:
 
 
 def operators() -> str:
-    """All operators, with what they do."""
+    """ONNX's operators by what its suite sees; our own, with what they do."""
     rows = [
         f"| {r['op']} | {'yes' if r['kernels'] else 'no'} | {_cell(r['summary'])} |"
         for r in support()
@@ -39,7 +43,10 @@ def operators() -> str:
     head = [
         "# Operators",
         "",
-        "The graph IR's operators. Kernels are written once for wasm, WebGPU and WebGL2.",
+        evidence.page(),
+        "## The graph IR",
+        "",
+        "What models are converted to. Kernels are written once for wasm, WebGPU and WebGL2.",
         "",
         "| operator | kernels | what it does |",
         "|---|---|---|",
