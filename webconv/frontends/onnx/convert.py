@@ -25,6 +25,12 @@ from webconv.ir.errors import ModelFormatError, ShapeError, WebconvError
 from webconv.ir.graph import Graph, Input, Node, Program, Value
 from webconv.ir.op import Array, TensorType
 
+# What functions of ours raise on inputs or attributes that the standard does not allow.
+MISFITS = (
+    *(TypeError, ValueError, IndexError, KeyError, AttributeError),
+    *(ZeroDivisionError, OverflowError),
+)
+
 # A graph of more, functions and bodies written out, is taken for an attack.
 MOST_NODES = 50_000
 
@@ -245,13 +251,26 @@ class Converter:
             types = [None if v is None else v.type for v in inputs]
             body = bodies.body(node, version, types)
             return self._function(node, body, scope, inputs)
-        derived = derive(node.op_type, inputs, attributes, version)
+        derived = self._derived(node, inputs, attributes, version)
         if derived is not None and derived.constant is not None:
             return (derived,)
         made = self._apply(found, node, scope, inputs, attributes, version)
         if derived is not None and made and made[0] is not None:
             return (derived if _of_shapes(derived) else _with_known(made[0], derived), *made[1:])
         return made
+
+    def _derived(
+        self,
+        node: onnx.NodeProto,
+        inputs: Sequence[Value | None],
+        attributes: Mapping[str, Any],
+        version: int,
+    ) -> Value | None:
+        """The output as sizes; None too where it misfits, which the operator itself will tell."""
+        try:
+            return derive(node.op_type, inputs, attributes, version)
+        except MISFITS:
+            return None
 
     def _apply(
         self,
@@ -267,7 +286,10 @@ class Converter:
             raise ModelFormatError(f"it has the unknown attribute {', '.join(unknown)}")
         call = [Call(self, scope, node, version)] if found.context else []
         outputs = self._made(found, call, inputs, attributes)
-        return [folded(v) if v is not None and _is_constant(v) else v for v in outputs]
+        try:
+            return [folded(v) if v is not None and _is_constant(v) else v for v in outputs]
+        except MISFITS as error:
+            raise _misfit(inputs, error) from error
 
     def _made(
         self,
@@ -286,10 +308,9 @@ class Converter:
             measured = self.measured(anchor, unknown.value)
             given = [measured.get(v, v) if v is not None else None for v in inputs]
             return self._made(found, call, given, attributes)
-        except TypeError as error:
-            if "positional argument" not in str(error) and "keyword-only" not in str(error):
-                raise
-            raise ModelFormatError(f"it does not fit its inputs and attributes: {error}") from None
+        except MISFITS as error:
+            # What files hold is checked by what is done with it: no function repeats the standard.
+            raise _misfit(inputs, error) from error
         return made if isinstance(made, tuple) else (made,)
 
     def measured(self, anchor: Value, value: Value) -> dict[Value, Value]:
@@ -367,6 +388,12 @@ class Converter:
     def array(self, tensor: onnx.TensorProto) -> Array:
         """The array of a tensor."""
         return tensor_array(tensor, self.folder)
+
+
+def _misfit(inputs: Sequence[Value | None], error: Exception) -> ModelFormatError:
+    given = ", ".join("none" if v is None else str(v.type) for v in inputs)
+    reason = " ".join(str(error).split())
+    return ModelFormatError(f"it does not fit its inputs ({given}) and attributes: {reason}")
 
 
 def describe(node: onnx.NodeProto) -> str:

@@ -33,10 +33,35 @@ def read(path: Path) -> onnx.ModelProto:
     return model
 
 
+def _require_text(model: onnx.ModelProto) -> None:
+    """Protobuf gives names that are not UTF-8 as bytes."""
+    for graph in (model.graph, *model.functions):
+        for names in _names(graph):
+            if not isinstance(names, str):
+                raise ModelFormatError(f"it is damaged: the name {names!r} is not UTF-8")
+
+
+def _names(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[str]:
+    yield graph.name
+    if isinstance(graph, onnx.GraphProto):
+        for value in (*graph.input, *graph.output):
+            yield value.name
+            yield from (d.dim_param for d in value.type.tensor_type.shape.dim)
+        yield from (t.name for t in graph.initializer)
+    else:
+        yield from (graph.domain, *graph.input, *graph.output)
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (a.name for a in node.attribute)
+        for body in graphs_of(node):
+            yield from _names(body)
+
+
 def check(model: onnx.ModelProto) -> None:
     """What no conversion could do without."""
     if not model.HasField("graph") or not model.graph.output:
         raise ModelFormatError("it is not an ONNX model, or a damaged one: it has no outputs")
+    _require_text(model)
     opset = opsets(model).get("", OLDEST)
     if opset < OLDEST:
         raise UnsupportedError(f"opset {opset} is older than {OLDEST}; export the model again")
