@@ -361,6 +361,19 @@ def topk(b: Builder) -> Value:
     return b.add(values)
 
 
+def search_sorted(b: Builder) -> Value:
+    ascending = constant(np.sort(b.grid(b.integer(1, 9), dtype=INT)))
+    return b.add(ops.SearchSorted(b.chance(50))(ascending, b.pick(INT)))
+
+
+def quantize(b: Builder) -> Value:
+    x = b.pick(exact=True)
+    scale = constant(np.array(b.choice((0.25, 0.5, 1.0, 2.0))))
+    zero = constant(np.array(float(b.integer(0, 9))))
+    whole = ops.Quantize(b.choice((dtypes.i8, dtypes.u8, dtypes.i16)), b.chance(50))(x, scale, zero)
+    return b.add(ops.Cast(INT)(whole))
+
+
 def reduce(name: str) -> Maker:
     def make(b: Builder) -> Value:
         x = b.pick(test=lambda v: v.type.rank > 0)
@@ -526,6 +539,7 @@ MAKERS: dict[str, Maker] = {
     **{"Expand": expand, "Concat": concat, "Pad": pad, "Iota": iota, "Gather": gather},
     **{"GatherElements": gather_elements, "GatherND": gather_nd, "CumSum": cumsum, "TopK": topk},
     **{"CumProd": cumprod, "BitCast": bit_cast},
+    **{"SearchSorted": search_sorted, "Quantize": quantize},
     **{
         "ScatterElements": scatter_elements,
         "ScatterND": scatter_nd,
