@@ -237,7 +237,7 @@ def size_value(size: Dim) -> Value:
         if size >= 1 << 31:
             raise ShapeError(f"a size must be below 2^31, but it is {size}")
         return graph.constant(np.int32(size))
-    return ops.ReduceMax((0,))(ops.Iota(size + 1)())
+    return reshape(ops.Sizes((size,), dtypes.i32)(), ())
 
 
 # Results of more elements than this are left to be computed where the model runs.
@@ -250,7 +250,7 @@ def folded(x: Value, most: int = FOLDED_SIZE) -> Value:
     sizes = [v.type.size for n in nodes for v in n.outputs]
     if any(not isinstance(size, int) or size > most for size in sizes):
         return x
-    if any(isinstance(n.op, graph.Input) for n in nodes):
+    if any(isinstance(n.op, graph.Input) or any(True for _ in n.op.dims) for n in nodes):
         return x
     values = evaluate(graph.Graph({}, {"x": x}), {}, {})
     return graph.constant(values[x].astype(x.type.dtype.numpy))
