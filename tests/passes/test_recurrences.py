@@ -16,7 +16,7 @@ from webconv.frontends import common
 from webconv.frontends.onnx.convert import convert
 from webconv.ir import ops
 from webconv.ir.dims import Dim, symbol
-from webconv.ir.dtypes import f32
+from webconv.ir.dtypes import f32, i32
 from webconv.ir.graph import Graph, Input, Program, Value, constant, input
 from webconv.ir.op import TensorType
 from webconv.passes import optimise
@@ -444,6 +444,54 @@ def test_scan_of_an_rnn() -> None:
     check([*scan(body, (zeros(),), SEQUENCE)], {"RNN": 1})
 
 
+@pytest.mark.parametrize("flipped", [False, True])
+@pytest.mark.parametrize("gru", [False, True])
+def test_scan_of_sequences_of_different_lengths(flipped: bool, gru: bool) -> None:
+    """dynamic_rnn with sequence_length: past its end a sequence keeps its states and gives 0."""
+    step = gru_step(False, "tf") if gru else lstm_step()
+    lengths = constant(np.array([[2], [3]], np.int32))
+    nothing = constant(np.zeros((), np.float32))
+
+    def choose(over: Value, old: Value, new: Value) -> Value:
+        if flipped:
+            return ops.Where()(ops.Not()(over), new, old)
+        return ops.Where()(over, old, new)
+
+    def body(c: Sequence[Value], x: Value) -> Any:
+        over = ops.GreaterOrEqual()(c[-1], lengths)
+        if flipped:
+            over = ops.Not()(ops.Not()(over))
+        new = step(x, tuple(c[:-1]))
+        kept = [choose(over, a, b) for a, b in zip(c[:-1], new, strict=True)]
+        after = ADD(c[-1], constant(np.int32(1)))
+        return (*kept, after), (choose(over, nothing, new[0]),)
+
+    states = (given("h", 2, H), given("c", 2, H))[: 1 if gru else 2]
+    x = given("x", TIME, 2, SIZE)
+    made = scan(body, (*states, constant(np.int32(0))), x)
+    p = program(*made[: len(states)], made[-1])
+    q, found = recognise(p)
+    assert found.cells == 1
+    feeds = {n: np.ones([4 if d is TIME else d for d in v.shape]) for n, v in p.main.inputs.items()}
+    want = p.run(feeds)
+    for got in (q.run(feeds), run_wasm(optimise(p), {n: a.astype("f4") for n, a in feeds.items()})):
+        for name, array in want.items():
+            np.testing.assert_allclose(got[name], array, 1e-5, 1e-6)
+    assert not want[f"y{len(states)}"][3].any()
+
+
+def test_scan_over_a_counter() -> None:
+    """A Loop takes the steps of its input by their numbers."""
+    step, x = lstm_step(), given("x", BATCH, TIME, SIZE)
+    inner = [input(f"c{k}", TensorType(f32, (BATCH, H))) for k in range(2)]
+    k, whole = input("k", TensorType(i32, ())), input("x", x.type)
+    h, c = step(ops.Gather(1)(whole, k), (inner[0], inner[1]))
+    names = {"h": inner[0], "c": inner[1], "k": k, "x": whole}
+    body = Graph(names, {"0": h, "1": c, "2": h})
+    *_, ys = ops.Scan(body, 2, 1)(zeros(), zeros(), ops.Iota(TIME)(), x)
+    check([ys], {"LSTM": 1})
+
+
 def test_scan_that_feeds_its_output_back() -> None:
     step, w = lstm_step(), Weights()
 
@@ -560,6 +608,40 @@ def test_torch_cells(kind: str, static: bool) -> None:
     assert found.cells == T
     q, _ = recognise(p)
     assert op_counts(q).get("Concat", 0) == 0
+
+
+def test_a_loop_of_onnx() -> None:
+    """Steps are taken by the counter of a Loop whose trip count is a size."""
+    text = f"""<ir_version: 8, opset_import: ["": 17]>
+    g (float[t, b, {SIZE}] x, float[b, {H}] start) => (float last, float ys)
+    <int64[1] zero = {{0}}, bool yes = {{1}}> {{
+        shape = Shape(x)
+        first = Gather<axis = 0>(shape, zero)
+        n = Squeeze(first)
+        last, ys = Loop<body = step (int64 k, bool on, float[b, {H}] h)
+            => (bool go, float[b, {H}] new, float[b, {H}] y) {{
+            one = Gather<axis = 0>(x, k)
+            both = Concat<axis = -1>(one, h)
+            z = Gemm(both, w, bias)
+            new = Tanh(z)
+            y = Neg(new)
+            go = Identity(on)
+        }}>(n, yes, start)
+    }}"""
+    model = onnx.parser.parse_model(text)
+    rng = np.random.default_rng(2)
+    for name, shape in (("w", (SIZE + H, H)), ("bias", (H,))):
+        array = rng.normal(size=shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    p = convert(model, Path(), {}, {})
+    q, _ = recognise(p)
+    counts = op_counts(q)
+    assert counts["RNN"] == 1
+    assert "Gather" not in counts
+    feeds = {"x": rng.normal(size=(4, 2, SIZE)), "start": rng.normal(size=(2, H))}
+    want = p.run(feeds)
+    for name, array in q.run(feeds).items():
+        np.testing.assert_allclose(array, want[name], 1e-6, 1e-7)
 
 
 MODELS = Path(__file__).parents[3] / "shared" / "models" / "tf1_rnn_tf221"

@@ -15,14 +15,16 @@ from webconv.passes.algebra import add_negative, drop_cast, drop_identity
 from webconv.passes.constants import fold_constants
 from webconv.passes.driver import Explain, Refusal, expect, rewrite
 from webconv.passes.movement import MOVEMENT
+from webconv.passes.recurrences_bodies import step_by_counter, take_constants
 from webconv.passes.recurrences_cells import Cell, Cells
 from webconv.passes.recurrences_layers import Layer, layers
-from webconv.passes.recurrences_scan import reached, scan_layers, take_constants
+from webconv.passes.recurrences_scan import reached, scan_layer
 from webconv.passes.recurrences_steps import stack_of_steps, step, step_by_index
 from webconv.passes.substitute import rewire
 
 # What must be gone before cells are looked for; more would hide the first step's states.
 PREPARE = (
+    step_by_counter,
     take_constants,
     step_by_index,
     fold_constants,
@@ -89,19 +91,22 @@ def _may_hold_cells(graph: Graph) -> bool:
 
 def _recognised(graph: Graph, found: Recognition) -> Graph:
     """`graph` with its layers as operators, one after another."""
+    cells = Cells()
     while True:
         refused: dict[str, str] = {}
-        changed = _next_layer(graph, found, refused) or _next_scan(graph, found, refused)
+        changed = _next_layer(graph, cells, found, refused)
+        changed = changed or _next_scan(graph, cells, found, refused)
         if changed is None:
             found.refused |= refused
             return graph
         graph = changed
 
 
-def _next_layer(graph: Graph, found: Recognition, refused: dict[str, str]) -> Graph | None:
+def _next_layer(
+    graph: Graph, cells: Cells, found: Recognition, refused: dict[str, str]
+) -> Graph | None:
     """`graph` with its first layer that is written out as an operator."""
-    cells = Cells(refused=refused)
-    for layer in layers(cells.of(graph)):
+    for layer in layers(cells.of(graph, refused)):
         try:
             changed = _replaced(graph, layer)
         except Refusal as refusal:
@@ -112,13 +117,15 @@ def _next_layer(graph: Graph, found: Recognition, refused: dict[str, str]) -> Gr
     return None
 
 
-def _next_scan(graph: Graph, found: Recognition, refused: dict[str, str]) -> Graph | None:
+def _next_scan(
+    graph: Graph, cells: Cells, found: Recognition, refused: dict[str, str]
+) -> Graph | None:
     """`graph` with the first cell in a Scan's body as an operator."""
     read = {v for node in graph.nodes for v in node.inputs}
     read |= {*graph.outputs.values(), *graph.writes.values()}
     for node in graph.nodes:
         if isinstance(node.op, ops.Scan):
-            taken = scan_layers(node, read.__contains__, refused)
+            taken = scan_layer(node, cells, read.__contains__, refused)
             if taken is not None:
                 found.add(taken.cell, 1)
                 return rewire(graph, taken.changes)

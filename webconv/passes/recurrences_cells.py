@@ -48,8 +48,7 @@ class Cell:
     @property
     def name(self) -> str:
         """The scope that it is in, by its name."""
-        own = self.h.node.name
-        return own.rpartition("/")[0] or own or "of a model without names"
+        return scope(self.h)
 
     @property
     def hidden(self) -> int:
@@ -107,37 +106,56 @@ class Gate:
     sum: Sum
 
 
-@dataclass
 class Cells:
-    """Finds the cells of a graph, and why what looks like one is none."""
+    """Finds the cells of graphs, and why what looks like one is none; remembers what it saw."""
 
-    sums: Sums = field(default_factory=Sums)
-    refused: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.sums = Sums()
+        self._cells: dict[Value, Cell | str | None] = {}
+        self._gates: dict[Value, Gate | None] = {}
 
-    def of(self, graph: Graph) -> list[Cell]:
-        """All cells, in topological order. Those of an RNN are cells only if they are linked."""
-        return [cell for node in graph.nodes for v in node.outputs if (cell := self.at(v))]
+    def of(self, graph: Graph, refused: dict[str, str]) -> list[Cell]:
+        """All cells, in topological order. Those of an RNN are cells only if they are linked.
 
-    def at(self, value: Value) -> Cell | None:
-        """The cell whose new h is `value`."""
+        `refused` takes the reasons by name.
+        """
+        found = []
+        for node in graph.nodes:
+            for value in node.outputs:
+                if value not in self._cells:
+                    self._cells[value] = self._at(value)
+                cell = self._cells[value]
+                if isinstance(cell, str):
+                    refused[scope(value)] = cell
+                elif cell is not None:
+                    found.append(cell)
+        return found
+
+    def _at(self, value: Value) -> Cell | str | None:
+        """The cell whose new h is `value`, or why it is none although it looks like one."""
         if value.type.rank != 2 or not isinstance(value.shape[-1], int):
             return None
         if not value.type.dtype.is_float:
             return None
+        reason = None
         for find in (self.lstm, self.gru, self.rnn):
             try:
                 for cell in find(value):
                     return cell
             except Refusal as refusal:
-                self.refused[value.node.name or "of a model without names"] = str(refusal)
-        return None
+                reason = str(refusal)
+        return reason
 
-    def gate(self, value: Value | None) -> Gate | None:
+    def gate(self, value: Value) -> Gate | None:
         """`value` as an activation of a sum with weights."""
+        if value not in self._gates:
+            self._gates[value] = self._gate(value)
+        return self._gates[value]
+
+    def _gate(self, value: Value) -> Gate | None:
         columns: Range | None = None
         match value:
             case Value(Node(ops.Slice(starts, sizes, _), [Value(Node(Unary())) as inner])):
-                assert value is not None
                 whole = sizes[:-1] == inner.shape[:-1]
                 if not whole or not all(isinstance(n, int) for n in (starts[-1], sizes[-1])):
                     return None
@@ -213,6 +231,12 @@ class Cells:
         gate = self.gate(h)
         if gate and not gate.sum.scaled and len({s for s, _ in gate.sum.products}) > 1:
             yield Cell(ops.RNN, h, None, None, None, (gate.sum,), (gate.activation,))
+
+
+def scope(value: Value) -> str:
+    """What a cell is called: the scope of its new h, by its name."""
+    own = value.node.name
+    return own.rpartition("/")[0] or own or "without a name"
 
 
 def _orders(value: Value, kind: type[Any]) -> Iterator[tuple[Value, Value]]:

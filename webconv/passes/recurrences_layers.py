@@ -65,6 +65,7 @@ class Layer:
         sequences: Sequence[Value],
         states: Sequence[Value | None],
         direction: str = "forward",
+        mask: Value | None = None,
     ) -> list[Value]:
         """y `[T, B, H]`, then the final states `[B, H]`."""
         cell = self.last
@@ -81,7 +82,7 @@ class Layer:
             extras = [self._peepholes()]
         weights = [None if w is None else self._weight(w[None]), self._weight(r[None])]
         made = cell.op(direction, cell.activations, **cell.attributes)
-        inputs = (x, *weights, self._weight(bias[None]), *extras, *states)
+        inputs = (x, *weights, self._weight(bias[None]), *extras, *states, mask)
         y, *finals = made(*inputs, name=cell.name)
         t, b, _, h = y.shape
         return [reshaped(y, (t, b, h)), *(reshaped(f, (b, h)) for f in finals)]

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from webconv.ir import graph as graphs
 from webconv.ir import ops
+from webconv.ir.dims import Dim
 from webconv.ir.graph import Graph, Node, Value
 from webconv.ir.op import TensorType
-from webconv.passes.driver import Refusal, Uses, expect
+from webconv.passes.driver import Refusal, expect
 from webconv.passes.recurrences_cells import Cell, Cells
 from webconv.passes.recurrences_layers import Layer, initial_state
-from webconv.passes.substitute import rewire, substitute
+from webconv.passes.recurrences_steps import reshaped
+from webconv.passes.substitute import substitute
 
 
 @dataclass(frozen=True)
@@ -47,28 +49,68 @@ class Steps:
         assert value is not None
         return value
 
-    def carry(self, before: Value | None, after: Value | None) -> int | None:
-        """The carry that enters as `before` and leaves as `after`."""
+    def carry(self, before: Value | None, after: Value | None) -> Carry | None:
+        """The carry that enters as `before` and leaves as `after`, at least where a mask holds."""
         for k in range(self.op.carries):
-            if self.inputs[k] is before and self.results[k] is after:
-                return k
+            if self.inputs[k] is not before:
+                continue
+            if self.results[k] is after:
+                return Carry(k, None)
+            match self.results[k]:
+                case Value(Node(ops.Where(), [Value() as m, a, b])) if {a, b} == {before, after}:
+                    return Carry(k, Mask(m, a is after))
         return None
 
 
-def scan_layers(node: Node, read: Callable[[Value], bool], refused: dict[str, str]) -> Taken | None:
-    """The first cell of a Scan's body that can be taken out of it."""
+@dataclass(frozen=True)
+class Mask:
+    """The steps that count are those where the bool `value` is `holds`."""
+
+    value: Value
+    holds: bool
+
+    def shows(self, node: Node, value: Value) -> bool:
+        """True if `node` reads `value` only where the mask holds."""
+        match node:
+            case Node(ops.Where(), [m, a, b]):
+                read, other = (a, b) if self.holds else (b, a)
+                return m is self.value and read is value and other is not value
+        return False
+
+    def sequence(self, steps: Steps, batch: Dim) -> Value:
+        """The mask of all steps, `[T, B]`."""
+        per_row = self.value.type.rank == 0 or self.value.shape[1:] == (1,)
+        expect(per_row, "a step is masked unit by unit")
+        (whole,) = Cut(steps, {}).sequences([self.value])
+        rows = 1 if self.value.type.rank == 0 else self.value.shape[0]
+        mask: Value = reshaped(whole, (whole.shape[0], rows))
+        mask = mask if rows == batch else ops.Expand((whole.shape[0], batch))(mask)
+        made: Value = mask if self.holds else ops.Not()(mask)
+        return made
+
+
+@dataclass(frozen=True)
+class Carry:
+    """A carry by its number; where the mask does not hold, it is kept."""
+
+    k: int
+    mask: Mask | None
+
+
+def scan_layer(
+    node: Node, cells: Cells, read: Callable[[Value], bool], refused: dict[str, str]
+) -> Taken | None:
+    """The first cell of a Scan's body that can be taken out of it; `read` tells of its outputs."""
     assert isinstance(node.op, ops.Scan)
     steps = Steps(node, node.op)
-    cells = Cells()
-    for cell in cells.of(node.op.body):
+    for cell in cells.of(node.op.body, refused):
         try:
             taken = _taken(steps, cell, read)
         except Refusal as refusal:
-            cells.refused[cell.name] = str(refusal)
+            refused[cell.name] = str(refusal)
             continue
         if taken is not None:
             return taken
-    refused |= cells.refused
     return None
 
 
@@ -87,29 +129,41 @@ def _taken(steps: Steps, cell: Cell, read: Callable[[Value], bool]) -> Taken | N
     if h is None or (c is None) != (cell.c is None):
         expect(cell.op is ops.RNN, "the Scan does not carry what the cell gives as its next state")
         return None
-    states = [k for k in (h, c) if k is not None]
-    if cell.op is ops.RNN and len(cell.roles) < 2:
-        return None
-    layer = Layer([cell], cell.roles[steps.inputs[h]])
+    expect(c is None or c.mask == h.mask, "h and c are masked in different ways")
+    states = [carry.k for carry in (h, c) if carry is not None]
+    layer = Layer([cell], cell.roles[steps.inputs[h.k]])
     own = {steps.inputs[k] for k in states} | {v for v in (cell.h, cell.c) if v is not None}
-    entering = layer.inputs()
+    entering = [*layer.inputs(), *([h.mask.value] if h.mask else [])]
     before = reached(_needed(steps, [], entering, ()), ())
     expect(not before & own, "what enters a step depends on the step before it")
-    others = [k for k in range(steps.op.carries) if k not in states]
-    kept = [k for k in others if read(steps.node.outputs[k])]
+    kept = [k for k in range(steps.op.carries) if k not in states and read(steps.node.outputs[k])]
     shown = [k for k in range(steps.op.carries, len(steps.results)) if read(steps.node.outputs[k])]
-    behind = reached(_needed(steps, kept, [steps.results[k] for k in shown], [cell.h]), [cell.h])
-    expect(not behind & (own - {cell.h}), "its states are read by more than the cell")
+    ends = _outputs(steps, cell, h)
+    behind = reached(_needed(steps, kept, [steps.results[k] for k in shown], ends), ends)
+    expect(not (behind - {*ends}) & own, "its states are read by more than the cell")
 
-    x = Cut(steps, {}).sequences(entering)
-    start = [initial_state(steps.outer(steps.inputs[k]), cell.h) for k in states]
-    y, *finals = layer.apply(x, start, "reverse" if steps.op.reverse else "forward")
-    rest = Cut(steps, {cell.h: y})
+    y, *finals = layer.apply(
+        Cut(steps, {}).sequences(layer.inputs()),
+        [initial_state(steps.outer(steps.inputs[k]), cell.h) for k in states],
+        "reverse" if steps.op.reverse else "forward",
+        None if h.mask is None else h.mask.sequence(steps, cell.h.shape[0]),
+    )
+    rest = Cut(steps, dict.fromkeys(ends, y))
     changes = dict(zip((steps.node.outputs[k] for k in states), finals, strict=True))
     stacked = rest.sequences([steps.results[k] for k in shown], kept)
     changes |= zip((steps.node.outputs[k] for k in shown), stacked, strict=True)
     changes |= {steps.node.outputs[k]: rest.finals[k] for k in kept}
     return Taken(cell, changes)
+
+
+def _outputs(steps: Steps, cell: Cell, h: Carry) -> list[Value]:
+    """What the body has that is the operator's y: the new h, as a mask leaves it."""
+    if h.mask is None:
+        return [cell.h]
+    readers = [n for n in steps.op.body.nodes if cell.h in n.inputs]
+    masked = all(h.mask.shows(n, cell.h) for n in readers) and cell.h not in steps.results
+    expect(masked, "what a masked step gives is read")
+    return [steps.results[h.k], cell.h]
 
 
 def _needed(
@@ -193,25 +247,3 @@ def reached(roots: Iterable[Value], ends: Iterable[Value]) -> set[Value]:
             seen.add(value)
             stack += [v for v in value.node.inputs if v is not None and value not in stop]
     return seen
-
-
-def take_constants(node: Node, uses: Uses) -> tuple[Value, ...] | None:
-    """scan(..., constant) -> scan(...), with the constant in the body"""
-    if not isinstance(node.op, ops.Scan):
-        return None
-    end = node.op.carries + node.op.sequences
-    names = list(node.op.body.inputs)
-    moved = {
-        names[k]: v for k, v in enumerate(node.inputs) if k >= end and v and v.constant is not None
-    }
-    if not moved:
-        return None
-    inputs = node.op.body.inputs
-    body = rewire(
-        node.op.body,
-        {inputs[name]: v for name, v in moved.items()},
-        {name: v for name, v in inputs.items() if name not in moved},
-    )
-    op = ops.Scan(body, node.op.carries, node.op.sequences, node.op.reverse)
-    rest = [v for name, v in zip(names, node.inputs, strict=True) if name not in moved]
-    return Node(op, rest, node.name).outputs
