@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def test_filters(mode: str, coordinates: str, antialias: int) -> None:
         "coordinate_transformation_mode": coordinates,
         "antialias": antialias,
     }
-    for channels, outside in itertools.product((2, 4), (0, 1)):
+    for channels, outside in ((2, 0), (4, 1)):
         x = normal(1, channels, 7, 6)
         more = options | {"exclude_outside": outside if mode == "cubic" else 0}
         for scales in SCALES:

@@ -62,11 +62,10 @@ def _as_before(y: Value, x: Value, how: Sampling) -> Value:
 
 def _resized(x: Value, axes: Sequence[Axis], how: Sampling) -> Value:
     found = [taps_of(a, how) for a in sorted(axes, key=_growth)]
-    many = [t for t in found if t.indices[0].type.rank > 1]
-    few = [t for t in found if t.indices[0].type.rank == 1]
-    for taps in many:
-        x = _summed(x, taps)
-    at_once = math.prod(len(t.indices) for t in few) <= MOST_TERMS
+    few = [t for t in found if not t.are_many]
+    for taps in found:
+        x = _summed(x, taps) if taps.are_many else x
+    at_once = math.prod(t.count for t in few) <= MOST_TERMS
     for group in [few] if at_once else [[t] for t in few]:
         x = _combined(x, group)
     for taps in found:
@@ -94,8 +93,8 @@ def _combined(x: Value, axes: Sequence[Taps]) -> Value:
         return x
     first, rest = axes[0], axes[1:]
     total: Value | None = None
-    for k, index in enumerate(first.indices):
-        part = _combined(ops.Gather(first.axis)(x, index), rest)
+    for k, read in enumerate(first.read(x)):
+        part = _combined(read, rest)
         if first.weights:
             weight = common.cast(first.weights[k], x.type.dtype)
             part = ops.Mul()(part, _along(weight, x.type.rank, first.axis))

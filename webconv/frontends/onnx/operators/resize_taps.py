@@ -50,13 +50,30 @@ class Axis(NamedTuple):
 class Taps(NamedTuple):
     """Indices [size] and weights [size] (none: 1) of what each output of an axis reads.
 
-    Of many, there is one tensor of indices [size, taps], and one of weights.
+    Indices may be in one table [size, taps]; of many taps, the weights are too.
     """
 
     axis: int
     indices: list[Value]
     weights: list[Value]
     inside: Value | None = None
+
+    @property
+    def count(self) -> int:
+        """How many elements each output reads in one expression."""
+        return max(len(self.weights), 1)
+
+    @property
+    def are_many(self) -> bool:
+        """True if they are summed by a loop."""
+        return bool(self.weights) and self.weights[0].type.rank > 1
+
+    def read(self, x: Value) -> list[Value]:
+        """The elements of x that each tap gives."""
+        if self.indices[0].type.rank == 1:
+            return [ops.Gather(self.axis)(x, index) for index in self.indices]
+        all_taps = ops.Gather(self.axis)(x, self.indices[0])
+        return [common.at(all_taps, self.axis + 1, k) for k in range(self.count)]
 
 
 def taps_of(a: Axis, how: Sampling) -> Taps:
@@ -77,12 +94,14 @@ def _from_table(a: Axis, how: Sampling) -> Taps:
     scale = a.size / max(a.n, 1) if a.scale is None else a.scale
     t = table(how, Measures(a.n, a.size, length, scale, a.roi))
     inside = None if t.inside.all() else graph.constant(t.inside)
+    if how.mode == "nearest":
+        return Taps(a.axis, [graph.constant(t.indices[:, 0])], [], inside)
+    # One table: kernels can read but few buffers.
+    indices = [graph.constant(t.indices)]
     if t.indices.shape[1] > MOST_TERMS:
-        many = [graph.constant(t.indices)], [graph.constant(t.weights)]
-        return Taps(a.axis, *many, inside)
-    indices = [graph.constant(np.ascontiguousarray(column)) for column in t.indices.T]
+        return Taps(a.axis, indices, [graph.constant(t.weights)], inside)
     weights = [graph.constant(np.ascontiguousarray(column)) for column in t.weights.T]
-    return Taps(a.axis, indices, [] if how.mode == "nearest" else weights, inside)
+    return Taps(a.axis, indices, weights, inside)
 
 
 # -- in fractions of integers ---------------------------------------------------------------------
