@@ -65,7 +65,7 @@ def _resized(x: Value, axes: Sequence[Axis], how: Sampling) -> Value:
     few = [t for t in found if not t.are_many]
     for taps in found:
         x = _summed(x, taps) if taps.are_many else x
-    at_once = math.prod(t.count for t in few) <= MOST_TERMS
+    at_once = math.prod(t.terms for t in few) <= MOST_TERMS
     for group in [few] if at_once else [[t] for t in few]:
         x = _combined(x, group)
     for taps in found:

@@ -59,7 +59,7 @@ class Taps(NamedTuple):
     inside: Value | None = None
 
     @property
-    def count(self) -> int:
+    def terms(self) -> int:
         """How many elements each output reads in one expression."""
         return max(len(self.weights), 1)
 
@@ -73,7 +73,7 @@ class Taps(NamedTuple):
         if self.indices[0].type.rank == 1:
             return [ops.Gather(self.axis)(x, index) for index in self.indices]
         all_taps = ops.Gather(self.axis)(x, self.indices[0])
-        return [common.at(all_taps, self.axis + 1, k) for k in range(self.count)]
+        return [common.at(all_taps, self.axis + 1, k) for k in range(self.terms)]
 
 
 def taps_of(a: Axis, how: Sampling) -> Taps:
