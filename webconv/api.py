@@ -14,6 +14,7 @@ from webconv.ir.errors import ModelFormatError, WebconvError
 from webconv.ir.graph import Program
 
 if TYPE_CHECKING:
+    from webconv.backends.bundle import Contents
     from webconv.edits import Edits
     from webconv.verify.report import Report
 
@@ -129,18 +130,29 @@ def _compile(
     backends: Sequence[str],
     on_step: Callable[[str], None],
     options: Mapping[str, Any],
-) -> Any:
+) -> Contents:
+    on_step("reading")
+    if isinstance(model, Program):
+        program, digest = model, _program_digest(model)
+    else:
+        program, digest = load(model, **options), _file_digest(Path(model))
+    return compile_program(program, name, digest, backends, on_step)
+
+
+def compile_program(
+    program: Program,
+    name: str,
+    digest: str,
+    backends: Sequence[str] = BACKENDS,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Contents:
+    """The files of a bundle of `program`; `digest` says what it was made from."""
     import webconv
     from webconv.backends.bundle import Source, make
     from webconv.passes import optimise
     from webconv.passes.stages import stage
     from webconv.passes.vocabulary import retype_lookups
 
-    on_step("reading")
-    if isinstance(model, Program):
-        program, digest = model, _program_digest(model)
-    else:
-        program, digest = load(model, **options), _file_digest(Path(model))
     on_step("optimising")
     retyped, vocabularies = retype_lookups(program)
     optimised = optimise(stage(retyped))

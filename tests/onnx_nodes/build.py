@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 
 from tests.onnx_nodes.suite import KINDS, Test, load
-from webconv.backends.bundle import BACKENDS, Source, make
+from webconv.api import compile_program
 from webconv.backends.pages import local_code
 from webconv.ir.errors import WebconvError
-from webconv.passes import optimise
-from webconv.passes.vocabulary import retype_lookups
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,7 @@ def build(name: str) -> Built:
         return Built(name, refusal="its inputs and outputs are no tensors")
     try:
         program, constants = test.program()
-        retyped, vocabularies = retype_lookups(program)
-        source = Source(program, optimise(retyped), name, "0" * 64, "0", vocabularies)
-        contents = make(source, BACKENDS)
+        contents = compile_program(program, name, "0" * 64)
     except WebconvError as error:
         return Built(name, refusal=_line(error))
     except Exception as error:

@@ -7,7 +7,7 @@ lists, the backends and the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,21 +75,19 @@ def read_absent() -> dict[str, dict[str, str]]:
     return found
 
 
-def update(outcome: Outcome) -> None:
-    """Write the lists of the backends that were swept, and the table."""
+def update(outcome: Outcome, suite: Container[str]) -> None:
+    """Write what was swept into the lists and the table; what is not in the suite leaves them."""
     absent = read_absent()
     for backend, reasons in outcome.reasons.items():
-        rows = (
-            f"{name} const" if name in outcome.constants else name
-            for name in outcome.passed(backend)
-        )
+        kept = {n: const for n, const in read(backend).items() if n in suite and n not in reasons}
+        passed = kept | {n: n in outcome.constants for n in outcome.passed(backend)}
+        rows = (f"{name} const" if passed[name] else name for name in sorted(passed))
         (HERE / f"{backend}.txt").write_text("\n".join([*rows, ""]))
-        for name in {*absent, *reasons}:
-            reason = reasons.get(name, "")
+        for name, reason in reasons.items():
             absent.setdefault(name, {}).pop(backend, None)
             if reason:
                 absent[name][backend] = reason
-    _write_absent(absent)
+    _write_absent({name: reasons for name, reasons in absent.items() if name in suite})
 
 
 def _write_absent(absent: Mapping[str, Mapping[str, str]]) -> None:

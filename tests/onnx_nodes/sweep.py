@@ -1,8 +1,8 @@
 """Runs ONNX's whole suite in Chromium, and keeps the lists of what must pass.
 
-`python -m tests.onnx_nodes.sweep` says what passes and what does not; `--update` writes the lists
-and the table of what is absent anew, `--backend B` sweeps one backend only, a pattern as argument
-only the tests whose name it finds.
+`python -m tests.onnx_nodes.sweep` says what passes and what does not; `--update` writes that into
+the lists and the table of what is absent. `--backend B` sweeps one backend only, a pattern as
+argument only the tests whose names it finds.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pattern", nargs="?", default="")
     parser.add_argument("--backend", action="append", choices=BACKENDS)
-    parser.add_argument("--update", action="store_true", help="write the lists anew")
+    parser.add_argument("--update", action="store_true", help="write what was seen into the lists")
     options = parser.parse_args()
     backends = options.backend or BACKENDS
     tests = all_tests()
@@ -150,9 +150,7 @@ def main() -> None:
         const = sum(name in outcome.constants and tests[name].kind == "node" for name in passed)
         print(f"{backend}: {dict(kinds)}, of the node tests {const} by constants")
     if options.update:
-        if options.pattern:
-            parser.error("--update goes with the whole suite")
-        lists.update(outcome)
+        lists.update(outcome, tests)
 
 
 if __name__ == "__main__":
