@@ -464,12 +464,38 @@ def conv_transpose(b: Builder) -> Value:
 def pool(name: str) -> Maker:
     def make(b: Builder) -> Value:
         x = channels_last(b)
+        if name == "ArgMaxPool" and x in b.rough:  # where the maximum is, jumps
+            x = b.add(constant(b.grid(2, 5, 3)))
         strides, dilations = window(b, x.type.rank - 2)
         pads = tuple((b.integer(0, 1), 0) for _ in strides)
         op = getattr(ops, name)(strides, dilations, pads, kernel=(2,) * len(strides))
         return b.add(op(x), name == "AveragePool")
 
     return make
+
+
+def sizes(b: Builder) -> Value:
+    x = b.pick()
+    return b.add(ops.Cast(FLOAT)(ops.Sizes((x.type.size, *x.shape))()))
+
+
+def sample(b: Builder) -> Value:
+    """Positions within and around the elements of x."""
+    x = channels_last(b)
+    rank = x.type.rank - 2
+    count = b.integer(1, 3)
+    where = ops.Expand((x.shape[0], count, rank))(constant(b.grid(count, rank)))
+    outside = b.choice(("zeros", "border", "reflection"))
+    op = ops.Sample(b.choice(("nearest", "linear", "cubic")), outside, b.chance(50))
+    return b.add(op(x, where), True)
+
+
+def col2im(b: Builder) -> Value:
+    n = b.integer(3, 5)
+    windows = n - 1
+    x = b.pick(rank=1, test=lambda v: isinstance(v.shape[0], int) and v.shape[0] > 0)
+    blocks = ops.Expand((2, windows, 2, *x.shape))(x)
+    return b.add(ops.Col2Im((1,), (1,), ((0, 0),), (2,), (n,))(blocks))
 
 
 def recurrent(name: str) -> Maker:
@@ -547,7 +573,8 @@ MAKERS: dict[str, Maker] = {
         "Conv": conv,
     },
     **{"ConvTranspose": conv_transpose, "Normalize": normalize, "Scan": scan},
-    **{name: pool(name) for name in ("MaxPool", "AveragePool")},
+    **{name: pool(name) for name in ("MaxPool", "AveragePool", "ArgMaxPool")},
+    **{"Sizes": sizes, "Sample": sample, "Col2Im": col2im},
     **{name: recurrent(name) for name in ("RNN", "GRU", "LSTM")},
     **{name: arg(name) for name in ("ArgMax", "ArgMin")},
     **{name: rows(name) for name in ("Softmax", "LogSoftmax")},
