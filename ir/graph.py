@@ -83,6 +83,14 @@ class Input(Op):
         return (self.type,)
 
 
+def content_digest(array: Array) -> str:
+    """SHA-256 over dtype, shape and bytes."""
+    sha = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    # Without a copy of what may be most of the machine's memory.
+    sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return sha.hexdigest()
+
+
 @dataclass(frozen=True, eq=False)
 class Constant(Op):
     """An array; equal to another by dtype, shape and content digest."""
@@ -98,8 +106,7 @@ class Constant(Op):
     @cached_property
     def digest(self) -> str:
         """SHA-256 over dtype, shape and bytes."""
-        head = f"{self.array.dtype.str}{self.array.shape}".encode()
-        return hashlib.sha256(head + np.ascontiguousarray(self.array).tobytes()).hexdigest()
+        return content_digest(self.array)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Constant) and (
@@ -215,6 +222,15 @@ class Graph:
         return Graph(*({name: new[v] for name, v in group.items()} for group in groups))
 
     @property
+    def all_nodes(self) -> Iterator[Node]:
+        """The nodes, and those of the graphs that operators hold."""
+        for node in self.nodes:
+            yield node
+            for held in vars(node.op).values():
+                if isinstance(held, Graph):
+                    yield from held.all_nodes
+
+    @property
     def values(self) -> Iterator[Value]:
         """Every value that some node gives."""
         for node in self.nodes:
@@ -252,7 +268,7 @@ class Program:
         arrays = {
             n.op: n.op.array.size
             for g in self.entries.values()
-            for n in g.nodes
+            for n in g.all_nodes
             if isinstance(n.op, Constant) and n.op.array.dtype.kind == "f"
         }
         return sum(arrays.values())
