@@ -11,8 +11,8 @@ void main() {
 
 // LSTM_forward_symbolic_1: LSTM LSTM_forward_symbolic
 uniform FLOATS t_x0;
-uniform FLOATS t_LSTM_forward_symbolic_w;
 uniform FLOATS t_LSTM_forward_symbolic_w_1;
+uniform FLOATS t_LSTM_forward_symbolic_w_3;
 uniform int n_b, n_step0, n_t;
 layout(location = 0) out FLOAT4 t_LSTM_forward_symbolic_gates_t;
 layout(location = 1) out FLOAT4 t_LSTM_forward_symbolic_gates_t_2;
@@ -43,14 +43,14 @@ void main() {
   int v28 = v26 + v15 * -4;
   int v30 = q + v26 * -2;
   ivec2 v33 = ivec2(v28 * 10 + v30, 0);
-  vec4 x34 = fetch(t_LSTM_forward_symbolic_w, v33 + ivec2(8, 0));
-  vec4 x37 = fetch(t_LSTM_forward_symbolic_w, v33 + ivec2(6, 0));
-  vec4 x40 = fetch(t_LSTM_forward_symbolic_w, v33 + ivec2(4, 0));
-  vec4 x43 = fetch(t_LSTM_forward_symbolic_w, v33 + ivec2(2, 0));
-  vec4 x45 = fetch(t_LSTM_forward_symbolic_w, v33);
+  vec4 x34 = fetch(t_LSTM_forward_symbolic_w_1, v33 + ivec2(8, 0));
+  vec4 x37 = fetch(t_LSTM_forward_symbolic_w_1, v33 + ivec2(6, 0));
+  vec4 x40 = fetch(t_LSTM_forward_symbolic_w_1, v33 + ivec2(4, 0));
+  vec4 x43 = fetch(t_LSTM_forward_symbolic_w_1, v33 + ivec2(2, 0));
+  vec4 x45 = fetch(t_LSTM_forward_symbolic_w_1, v33);
   vec4 v47 = fetch(t_x0, at_line(v23 + 1 >> 2))[(v23 + 1) & 3] * x43 + (fetch(t_x0, at_line(v23 >> 2))[v23 & 3] * x45 + 0.0);
   vec4 v49 = fetch(t_x0, at_line(v23 + 3 >> 2))[(v23 + 3) & 3] * x37 + (fetch(t_x0, at_line(v23 + 2 >> 2))[(v23 + 2) & 3] * x40 + v47);
-  vec4 x54 = fetch(t_LSTM_forward_symbolic_w_1, ivec2(v28 * 2 + v30, 0));
+  vec4 x54 = fetch(t_LSTM_forward_symbolic_w_3, ivec2(v28 * 2 + v30, 0));
   int v56 = v12 * 4;
   int v58 = v7 - 1;
   int v60 = v2 * 5;
@@ -72,7 +72,7 @@ void main() {
 // LSTM_forward_symbolic_2: LSTM LSTM_forward_symbolic
 uniform FLOATS t_LSTM_forward_symbolic_gates_t;
 uniform FLOATS t_LSTM_forward_symbolic_h_t;
-uniform FLOATS t_LSTM_forward_symbolic_w_2;
+uniform FLOATS t_LSTM_forward_symbolic_w;
 uniform FLOATS t_LSTM_forward_symbolic_c_t;
 uniform int n_step0, n_step1, n_b;
 layout(location = 0) out FLOAT4 t_LSTM_forward_symbolic_h_t_2;
@@ -117,14 +117,14 @@ void main() {
   for (int k21 = 0; k21 < 2; k21++) {
     vec4 x31 = fetch(t_LSTM_forward_symbolic_h_t, v28 + at_band(v29 + k21));
     ivec2 v34 = ivec2(v13 + k21 * 32, 0);
-    vec4 v40 = x31.y * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(14, 0)) + (x31.x * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(6, 0)) + a22);
-    vec4 v42 = x31.w * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(30, 0)) + (x31.z * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(22, 0)) + v40);
-    vec4 v48 = x31.y * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(8, 0)) + (x31.x * fetch(t_LSTM_forward_symbolic_w_2, v34) + a23);
-    vec4 v50 = x31.w * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(24, 0)) + (x31.z * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(16, 0)) + v48);
-    vec4 v56 = x31.y * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(12, 0)) + (x31.x * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(4, 0)) + a24);
-    vec4 v58 = x31.w * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(28, 0)) + (x31.z * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(20, 0)) + v56);
-    vec4 v64 = x31.y * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(10, 0)) + (x31.x * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(2, 0)) + a25);
-    vec4 v66 = x31.w * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(26, 0)) + (x31.z * fetch(t_LSTM_forward_symbolic_w_2, v34 + ivec2(18, 0)) + v64);
+    vec4 v40 = x31.y * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(14, 0)) + (x31.x * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(6, 0)) + a22);
+    vec4 v42 = x31.w * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(30, 0)) + (x31.z * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(22, 0)) + v40);
+    vec4 v48 = x31.y * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(8, 0)) + (x31.x * fetch(t_LSTM_forward_symbolic_w, v34) + a23);
+    vec4 v50 = x31.w * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(24, 0)) + (x31.z * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(16, 0)) + v48);
+    vec4 v56 = x31.y * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(12, 0)) + (x31.x * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(4, 0)) + a24);
+    vec4 v58 = x31.w * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(28, 0)) + (x31.z * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(20, 0)) + v56);
+    vec4 v64 = x31.y * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(10, 0)) + (x31.x * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(2, 0)) + a25);
+    vec4 v66 = x31.w * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(26, 0)) + (x31.z * fetch(t_LSTM_forward_symbolic_w, v34 + ivec2(18, 0)) + v64);
     a22 = v42;
     a23 = v50;
     a24 = v58;
