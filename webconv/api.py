@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,8 @@ def load(
         constants=edits.constants if edits else None,
         plugins=[Path(p) for p in plugins],
     )
-    return edit(program, edits) if edits else program
+    # The frontend has made the constants: an axis must be one before its operator is read.
+    return edit(program, replace(edits, constants={})) if edits else program
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ class Edits:
 
 
 def edit(program: Program, edits: Edits) -> Program:
-    """`program` with all `edits` made but the constants, which frontends take."""
+    """`program` with all `edits` made."""
+    for name, value in edits.constants.items():
+        program = fix_input(program, name, value)
     for name, head in edits.heads.items():
         program = add_head(program, name, head)
     for source, target in edits.states.items():
