@@ -179,7 +179,7 @@ function showOutputs(outputs) {
         'article',
         {},
         make('h3', {}, name, make('small', {}, ` ${dtype} [${shape.join(', ')}]`)),
-        numbers.length > MOST_BARS ? '' : bars(numbers),
+        numbers.length < 2 || numbers.length > MOST_BARS ? '' : bars(numbers),
         make('pre', {}, written.join(', ') + rest),
       );
     }),
