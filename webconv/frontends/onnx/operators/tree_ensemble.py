@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from webconv.frontends import common
 from webconv.frontends.onnx.operators.classical import TRANSFORMS, classical, transformed
 from webconv.frontends.onnx.operators.forest import AGGREGATES, LEAF, MEMBER, MODES, Forest, totals
 from webconv.ir.errors import ModelFormatError
@@ -36,7 +37,7 @@ def tree_ensemble(
     post_transform: int = 0,
     tree_roots: Sequence[int],
 ) -> Value:
-    """What the leaves that each row reaches say, combined: [N, targets]."""
+    """What the leaves that each row reaches say, combined: [N, targets] of the dtype of x."""
     if not (0 <= aggregate_function < len(AGGREGATES) and 0 <= post_transform < len(TRANSFORMS)):
         raise ModelFormatError("aggregate_function or post_transform is unknown")
     n, leaves = len(nodes_featureids), len(leaf_targetids)
@@ -67,7 +68,7 @@ def tree_ensemble(
     if (mode == MEMBER).any():
         forest = _without_members(forest, membership_values)
     scores = totals(forest, x, AGGREGATES[aggregate_function])
-    return transformed(scores, [*TRANSFORMS][post_transform])
+    return common.cast(transformed(scores, [*TRANSFORMS][post_transform]), x.type.dtype)
 
 
 def _without_members(forest: Forest, members: Array | None) -> Forest:
