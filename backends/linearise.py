@@ -65,7 +65,7 @@ class Let:
 
     Functions are the primitives of `webconv.backends.expr`, our own `FUNCTIONS`, and for indices
     `udiv` (both non-negative), `floordiv`, `size` (the symbol that the literal has as its type)
-    and `iota` (0, 1, 2, 3). `hsum` is the sum of four lanes.
+    and `iota` (0, 1, 2, 3). `hsum`, `hmax` and `hmin` combine four lanes.
     """
 
     target: Ref
@@ -196,7 +196,7 @@ class Emitter:
         key = (function, args, type)
         if key not in scope.lets:
             lanes = max((a.lanes for a in args), default=1)
-            lanes = {"iota": LANES, "hsum": 1}.get(function, lanes)
+            lanes = {"iota": LANES, "hsum": 1, "hmax": 1, "hmin": 1}.get(function, lanes)
             target = self.ref("v", type, lanes, depth)
             scope.statements.append(Let(target, function, args))
             scope.lets[key] = target

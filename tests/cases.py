@@ -544,6 +544,13 @@ def _reduction(t: Table) -> None:
         for k, axes in enumerate([None, (0,), (-1,), (0, 2), (1,)]):
             t.add(f"reduce_{name}_{k}", op(axes, k % 2 == 1), normal(3, 4, 5))
         t.add(f"reduce_{name}_symbolic", op((1,)), normal(3, 7, 5), symbolic=((None, "a", None),))
+    # Long rows: wasm runs their terms in lanes.
+    rows = np.random.default_rng(0).normal(size=(5, 39)).astype(np.float32)
+    rows[1, 3], rows[2, 38], rows[3, 17], rows[4] = np.inf, -np.inf, -np.inf, -np.inf
+    for op in (ops.ReduceMax, ops.ReduceMin):
+        t.add(f"{op.__name__}_lanes", op((-1,)), rows)
+        t.add(f"{op.__name__}_lanes_symbolic", op((-1,)), rows, symbolic=(("a", "b"),))
+        t.add(f"{op.__name__}_lanes_both", op((1, 2)), normal(3, 5, 9))
     t.add("reduce_sum_i32", ops.ReduceSum((0,)), integers(-9, 9, 5, 3))
     t.add("reduce_max_u8", ops.ReduceMax((1,)), integers(0, 255, 5, 3, dtype=np.uint8))
     t.add("reduce_sum_empty", ops.ReduceSum((0,)), normal(0, 3), symbolic=(("a", None),))
@@ -608,6 +615,19 @@ def _linear(t: Table) -> None:
         normal(2, 5, 4),
         symbolic=((None, None, "k"), (None, "k", None)),
     )
+    # From eight rows on, a right side that is data is copied into panels.
+    for k, n in ((5, 1), (5, 3), (0, 4), (1, 8), (6, 11), (5, 16)):
+        t.add(f"matmul_panels_{k}_{n}", ops.MatMul(), normal(9, k), normal(k, n), atol=3e-6)
+    t.add("matmul_weights_batch", ops.MatMul(), normal(2, 3, 4, 5), normal(3, 5, 11), constant=(1,))
+    t.add("matmul_panels_batch", ops.MatMul(), normal(2, 1, 8, 5), normal(1, 3, 5, 11))
+    t.add(
+        "matmul_panels_symbolic",
+        ops.MatMul(),
+        normal(2, 3, 5),
+        normal(1, 5, 11),
+        symbolic=(("b", "m", "k"), (None, "k", "n")),
+    )
+    t.add("matmul_panels_i32", ops.MatMul(), integers(-9, 9, 9, 5), integers(-9, 9, 5, 7))
     t.add("matmul_long", ops.MatMul(), normal(2, 9000), normal(9000, 3), constant=(1,), atol=1e-3)
     one, two = ((1, 1),) * 2, ((0, 0),) * 2
     conv = ops.Conv

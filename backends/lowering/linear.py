@@ -66,6 +66,41 @@ def panels(ctx: Context, w: Array, width: int) -> Callable[[tuple[Dim, ...], Dim
     return at
 
 
+# Fewer rows than this do not pay for a copy of the right side.
+LEAST_ROWS = 8
+
+
+def panel_width_of_data(x: Tensor, y: Tensor) -> int:
+    """The width of the panels into which the right side of x @ y is copied; 1 if it is not."""
+    rows, columns = x.shape[-2], y.shape[-1]
+    if isinstance(rows, int) and rows < LEAST_ROWS:
+        return 1
+    return panel_width(columns) if isinstance(columns, int) else 8
+
+
+def data_panels(ctx: Context, y: Tensor, width: int) -> Callable[[tuple[Dim, ...], Dim], Expr]:
+    """Copies `y [.., K, N]` into panels; gives the element at (leading indices and k, column).
+
+    A transposed view is read across its rows once then, not once per row of the product.
+    """
+    *lead, k_size, n = y.shape
+
+    def source(index: tuple[Dim, ...]) -> Expr:
+        *batch, p, k, j = index
+        column = p * width + j
+        inside = Const(True, "bool") if dims.mod(n, width) == 0 else Index(column) < Index(n)
+        return guarded(y.at((*batch, k, column)), inside)
+
+    shape = (*lead, dims.ceildiv(n, width), k_size, width)
+    packed = ctx.store(Tensor(y.dtype, shape, source, y.cost + 1))
+
+    def at(index: tuple[Dim, ...], column: Dim) -> Expr:
+        *batch, k = index
+        return packed.at((*batch, dims.floordiv(column, width), k, dims.mod(column, width)))
+
+    return at
+
+
 def matmul(ctx: Context, op: Any, x: Tensor, y: Tensor) -> Tensor:
     """Folds over K; the rows are unrolled by four."""
     (result,) = op.infer(TensorType(x.dtype, x.shape), TensorType(y.dtype, y.shape))
@@ -74,12 +109,17 @@ def matmul(ctx: Context, op: Any, x: Tensor, y: Tensor) -> Tensor:
     weights = constant(y)
     symbol = ctx.symbol(k_size)
     panel = 1
-    if weights is not None and weights.ndim == 2:
+    if weights is not None:
         panel = panel_width(weights.shape[-1])
         packed = panels(ctx, weights, panel)
 
         def right(index: Index4, k: Dim) -> Expr:
-            return packed((k,), index[-1])
+            return packed((*broadcast_index(index[:-2], y.shape[:-2]), k), index[-1])
+    elif (panel := panel_width_of_data(x, y)) > 1:
+        copied = data_panels(ctx, y, panel)
+
+        def right(index: Index4, k: Dim) -> Expr:
+            return copied((*broadcast_index(index[:-2], y.shape[:-2]), k), index[-1])
     else:
         y = readable(ctx, y)
 

@@ -27,6 +27,8 @@ from webconv.ir.dims import Dim, Symbol
 
 # Shorter sums gain nothing from lanes.
 SHORTEST = 8
+# What combines the lanes, by what combines the terms.
+HORIZONTAL = {"fma": "hsum", "add": "hsum", "max": "hmax", "min": "hmin"}
 
 
 def join_nested(kernel: Kernel) -> Kernel:
@@ -85,18 +87,21 @@ def _innermost(fold: Fold) -> Fold:
 
 
 def _lies_in_lanes(fold: Fold) -> bool:
-    """True for nested sums of products whose innermost terms lie side by side in memory."""
-    if fold.type != "f32" or fold.init != Const(0.0, "f32"):
+    """True for nested sums or extrema whose innermost terms lie side by side in memory."""
+    if fold.type != "f32":
         return False
+    first = fold.init
     while isinstance(fold.next, Fold):
         if fold.next.init != fold.accumulator:
             return False
         fold = fold.next
     long = not isinstance(fold.extent, int) or fold.extent >= SHORTEST
     match fold.next:
-        case Call("fma", (*terms, Var() as c)) | Call("add", (Var() as c, *terms)) if long:
+        case Call("fma" | "add") if first != Const(0.0, "f32"):
+            return False
+        case Call("fma", (*terms, Var() as c)) | Call("add" | "max" | "min", (Var() as c, *terms)):
             steps = {_step(e, fold.symbol) for e in walk(*terms)}
-            return c == fold.accumulator and steps <= {0, 1} and 1 in steps
+            return long and c == fold.accumulator and steps <= {0, 1} and 1 in steps
     return False
 
 
@@ -125,10 +130,13 @@ def _scattered(fold: Fold, kernel: Kernel) -> bool:
 
 
 def _sum_in_lanes(fold: Fold) -> Expr:
-    """Four sums in the lanes, then their sum, then the terms that are left."""
-    extent = _innermost(fold).extent
+    """Four sums (or extrema) in the lanes, then their sum, then the terms that are left."""
+    inner = _innermost(fold)
+    assert isinstance(inner.next, Call)
+    extent = inner.extent
     count = dims.floordiv(extent, LANES)
-    total: Expr = Call("hsum", (_part(fold, "v", fold.init, 0, count, lanes=True),), "f32")
+    combine = HORIZONTAL[inner.next.function]
+    total: Expr = Call(combine, (_part(fold, "v", fold.init, 0, count, lanes=True),), "f32")
     if (rest := dims.mod(extent, LANES)) != 0:
         total = _part(fold, "r", total, LANES * count, rest)
     return total

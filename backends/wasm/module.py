@@ -36,12 +36,15 @@ ALIGN = 16
 # empty tensor may look there.
 SLACK = 1024
 
-# The lanes of a vector added up.
-HSUM = """\
-  (func $hsum (param $v v128) (result f32)
-    (local.set $v (f32x4.add (local.get $v)
+# The lanes of a vector combined.
+HORIZONTAL = {
+    name: f"""\
+  (func ${name} (param $v v128) (result f32)
+    (local.set $v (f32x4.{op} (local.get $v)
       (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $v) (local.get $v))))
-    (f32.add (f32x4.extract_lane 0 (local.get $v)) (f32x4.extract_lane 1 (local.get $v))))"""
+    (f32.{op} (f32x4.extract_lane 0 (local.get $v)) (f32x4.extract_lane 1 (local.get $v))))"""
+    for name, op in (("hsum", "add"), ("hmax", "max"), ("hmin", "min"))
+}
 
 
 def element_bytes(buffer: Buffer) -> int:
@@ -324,9 +327,10 @@ class Module:
             "        (i32.ne (i32.rem_s (local.get $a) (local.get $b)) (i32.const 0)))))",
         ]
         done: set[tuple[str, int]] = set()
-        if ("hsum", 1) in self.needed:
-            done.add(("hsum", 1))
-            out.append(HSUM)
+        for name, text in HORIZONTAL.items():
+            if (name, 1) in self.needed:
+                done.add((name, 1))
+                out.append(text)
         while todo := sorted(self.needed - done):
             for name, lanes in todo:
                 out.append(self.function(name, lanes))

@@ -460,9 +460,9 @@ class Printer:
         """The text of a Let's right side."""
         if s.function == "size":
             return self.size(s.args[0].type)
-        if s.function == "hsum":
-            self.functions.add(("hsum", 1))
-            return f"(call $hsum {self.vector(s.args[0])})"
+        if s.function in ("hsum", "hmax", "hmin"):
+            self.functions.add((s.function, 1))
+            return f"(call ${s.function} {self.vector(s.args[0])})"
         if s.function == "iota":
             return "(v128.const i32x4 0 1 2 3)"
         vector = s.target.lanes > 1

@@ -10,6 +10,10 @@
     (local.set $v (f32x4.add (local.get $v)
       (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $v) (local.get $v))))
     (f32.add (f32x4.extract_lane 0 (local.get $v)) (f32x4.extract_lane 1 (local.get $v))))
+  (func $hmax (param $v v128) (result f32)
+    (local.set $v (f32x4.max (local.get $v)
+      (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $v) (local.get $v))))
+    (f32.max (f32x4.extract_lane 0 (local.get $v)) (f32x4.extract_lane 1 (local.get $v))))
   (func $exp_v (param $x v128) (result v128)
     (local $v4 v128) (local $v6 v128)
     (local.set $v4 (f32x4.nearest (f32x4.mul (local.get $x) (v128.const f32x4 1.44269502 1.44269502 1.44269502 1.44269502))))
@@ -17,17 +21,17 @@
     (v128.bitselect (v128.const f32x4 0 0 0 0) (v128.bitselect (v128.const i32x4 2139095040 2139095040 2139095040 2139095040) (i32x4.add (f32x4.relaxed_madd (local.get $v6) (f32x4.relaxed_madd (local.get $v6) (f32x4.relaxed_madd (local.get $v6) (f32x4.relaxed_madd (local.get $v6) (f32x4.relaxed_madd (local.get $v6) (f32x4.relaxed_madd (local.get $v6) (v128.const f32x4 0.00138201355 0.00138201355 0.00138201355 0.00138201355) (v128.const f32x4 0.00836868584 0.00836868584 0.00836868584 0.00836868584)) (v128.const f32x4 0.0416682735 0.0416682735 0.0416682735 0.0416682735)) (v128.const f32x4 0.166665211 0.166665211 0.166665211 0.166665211)) (v128.const f32x4 0.49999994 0.49999994 0.49999994 0.49999994)) (v128.const f32x4 1 1 1 1)) (v128.const f32x4 1 1 1 1)) (i32x4.shl (i32x4.trunc_sat_f32x4_s (local.get $v4)) (i32.const 23))) (f32x4.gt (local.get $x) (v128.const f32x4 88.7228317 88.7228317 88.7228317 88.7228317))) (f32x4.lt (local.get $x) (v128.const f32x4 -87.3365402 -87.3365402 -87.3365402 -87.3365402))))
   ;; Softmax Softmax
   (func $0.0/Softmax
-    (local $i1 i32) (local $v4 i32) (local $k2 i32) (local $a3 f32) (local $x7 f32)
+    (local $i1 i32) (local $v5 i32) (local $k3 i32) (local $a4 v128) (local $x8 v128)
     (local.set $i1 (i32.const 0))
     (loop $i1
-      (local.set $v4 (i32.mul (local.get $i1) (i32.const 144)))
-      (local.set $a3 (f32.const -3.40282347e+38))
-      (local.set $k2 (i32.const 0))
-      (loop $k2
-        (local.set $x7 (f32.load (i32.add (local.get $v4) (i32.shl (local.get $k2) (i32.const 2)))))
-        (local.set $a3 (f32.max (local.get $a3) (local.get $x7)))
-        (br_if $k2 (i32.lt_s (local.tee $k2 (i32.add (local.get $k2) (i32.const 1))) (i32.const 36))))
-      (f32.store offset=432 (i32.shl (local.get $i1) (i32.const 2)) (local.get $a3))
+      (local.set $v5 (i32.mul (local.get $i1) (i32.const 144)))
+      (local.set $a4 (v128.const f32x4 -3.40282347e+38 -3.40282347e+38 -3.40282347e+38 -3.40282347e+38))
+      (local.set $k3 (i32.const 0))
+      (loop $k3
+        (local.set $x8 (v128.load (i32.add (local.get $v5) (i32.shl (local.get $k3) (i32.const 4)))))
+        (local.set $a4 (f32x4.max (local.get $a4) (local.get $x8)))
+        (br_if $k3 (i32.lt_s (local.tee $k3 (i32.add (local.get $k3) (i32.const 1))) (i32.const 9))))
+      (f32.store offset=432 (i32.shl (local.get $i1) (i32.const 2)) (call $hmax (local.get $a4)))
       (br_if $i1 (i32.lt_s (local.tee $i1 (i32.add (local.get $i1) (i32.const 1))) (i32.const 3)))))
   ;; Softmax Softmax
   (func $0.1/Softmax_1
