@@ -27,7 +27,7 @@ from webconv.backends.descriptor import (
     ordered_entries,
 )
 from webconv.backends.dims_js import Code, js_literal, string
-from webconv.backends.graph_file import padded, print_graph
+from webconv.backends.graph_file import join_arrays, print_graph
 from webconv.backends.kernel import Entry
 from webconv.backends.lower import lower
 from webconv.backends.pages import render_entries
@@ -98,8 +98,7 @@ def assemble(
     text, arrays = print_graph(source.imported, weights)
     files["graph.txt"] = text.encode()
     if arrays:
-        chunks = (a.tobytes() + bytes(padded(a.nbytes) - a.nbytes) for a in arrays)
-        files["graph.bin"] = b"".join(chunks)
+        files["graph.bin"] = join_arrays(arrays)
     files |= render_entries(model, model_file, sections, source.optimised, files)
     files |= runtime_files(sections)
     manifest = _manifest(source, model, model_file, sections, compiled, files)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 
 from webconv.backends.kernel import Buffer, Entry
+from webconv.ir.graph import content_digest
 from webconv.ir.op import Array
 
 ALIGNMENT = 256
@@ -48,31 +50,32 @@ class Weights:
         A file ends where the next segment would not fit; a segment larger than a file has one of
         its own. Joined, the files are the address space that segments' offsets count in.
         """
-        shards: list[bytearray] = [bytearray()]
+        # BytesIO gives what was written without a copy: weights may be most of what memory holds.
+        shards = [BytesIO()]
         start = 0
         # Equal arrays of two buffers are one segment.
         for s in {s.offset: s for s in self.segments.values()}.values():
             full = s.offset + s.nbytes - start > SHARD_BYTES
-            if full and shards[-1]:
-                shards[-1].extend(bytes(s.offset - start - len(shards[-1])))
+            if full and shards[-1].tell():
+                shards[-1].write(bytes(s.offset - start - shards[-1].tell()))
                 start = s.offset
-                shards.append(bytearray())
-            shards[-1].extend(bytes(s.offset - start - len(shards[-1])))
-            shards[-1].extend(s.array.tobytes())
-        return [bytes(b) for b in shards if b]
+                shards.append(BytesIO())
+            shards[-1].write(bytes(s.offset - start - shards[-1].tell()))
+            shards[-1].write(s.array.reshape(-1).view(np.uint8).data)
+        return [shard.getvalue() for shard in shards if shard.tell()]
 
 
 def gather_weights(entries: Iterable[Entry]) -> Weights:
     """The weights that the kernels of `entries` read; equal arrays of entries lie once."""
     segments: dict[Buffer, Segment] = {}
-    seen: dict[tuple[str, tuple[int, ...], bytes], Segment] = {}
+    seen: dict[str, Segment] = {}
     end = 0
     for entry in entries:
         for buffer in entry.buffers:
             if buffer.data is None:
                 continue
-            array = np.ascontiguousarray(buffer.data.astype(STORED[buffer.compute]))
-            key = (array.dtype.str, array.shape, array.tobytes())
+            array = np.ascontiguousarray(buffer.data, STORED[buffer.compute])
+            key = content_digest(array)
             if key not in seen:
                 seen[key] = Segment(buffer.name, end, array.nbytes, array)
                 end = -(-(end + array.nbytes) // ALIGNMENT) * ALIGNMENT

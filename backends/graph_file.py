@@ -11,6 +11,7 @@ import bisect
 import hashlib
 import itertools
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,15 @@ def print_graph(program: Program, weights: Weights) -> tuple[str, list[Array]]:
         return ("graph", kept[key])
 
     return print_program(program, store), arrays
+
+
+def join_arrays(arrays: Sequence[Array]) -> bytes:
+    """The contents of `graph.bin`."""
+    out = BytesIO()
+    for a in arrays:
+        out.write(np.ascontiguousarray(a).reshape(-1).view(np.uint8).data)
+        out.write(bytes(padded(a.nbytes) - a.nbytes))
+    return out.getvalue()
 
 
 def padded(nbytes: int) -> int:

@@ -33,7 +33,7 @@ from webconv.backends.kernel import COMPUTE, Axis, Buffer, Kernel, Loop, Step, S
 from webconv.ir import dims
 from webconv.ir.dims import Atom, Dim, Shape, Symbol
 from webconv.ir.dtypes import DType, from_numpy
-from webconv.ir.graph import Graph, Value
+from webconv.ir.graph import Graph, Value, content_digest
 from webconv.ir.op import Array
 
 # More terms than this are summed in blocks, so that the error does not grow with the length.
@@ -145,7 +145,7 @@ class Context:
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self.weights: dict[tuple[str, tuple[int, ...], bytes], Buffer] = {}
+        self.weights: dict[str, Buffer] = {}
         self.computes = ""
         self.name = ""
         self._counter = itertools.count()
@@ -182,7 +182,7 @@ class Context:
     def weight(self, array: Array, name: str = "") -> Tensor:
         """A constant as stored data; equal arrays are stored once."""
         array = np.asarray(array, order="C")  # ascontiguousarray adds an axis to scalars
-        key = (array.dtype.str, array.shape, array.tobytes())
+        key = content_digest(array)
         if key not in self.weights:
             title = self.unique(f"{name or self.name}.w")
             dtype = from_numpy(array.dtype)

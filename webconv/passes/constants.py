@@ -53,7 +53,9 @@ def evaluate(node: Node, arrays: Sequence[Array | None], name: str = "") -> tupl
     with np.errstate(all="ignore"):
         results = node.op.eval(*arrays)  # type: ignore[arg-type]
     pairs = zip(results, node.outputs, strict=True)
-    return tuple(constant(np.asarray(a).astype(v.type.dtype.numpy), name) for a, v in pairs)
+    return tuple(
+        constant(np.asarray(a).astype(v.type.dtype.numpy, copy=False), name) for a, v in pairs
+    )
 
 
 def put_constant_right(node: Node, uses: Uses) -> Value | None:
