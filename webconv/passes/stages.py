@@ -48,7 +48,7 @@ class _Stager:
         """The schedule of a whole entry."""
         slots = {v: self.slot() for v in graph.inputs.values()}
         start = set(graph.symbols)
-        block = self.block(graph, slots, start)
+        block = self.block(graph, slots, set(start))
         guards = tuple((g.left, g.right) for g in graph.guards)
         return Schedule(
             {name: v.type for name, v in graph.inputs.items()},
