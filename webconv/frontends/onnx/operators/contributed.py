@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from webconv.frontends import common
-from webconv.frontends.onnx.operators import convolution, linear, movement
+from webconv.frontends.onnx.operators import convolution, linear, making, slicing
 from webconv.frontends.onnx.registry import operator
 from webconv.frontends.onnx.values import array, ints, sizes
 from webconv.ir import dtypes, ops
@@ -199,10 +199,10 @@ def pad(x: Value, pads: Value, value: Value | None = None, *, mode: str = "const
     rank = x.type.rank
     if len(flat) != 2 * rank:
         raise ShapeError(f"pads must hold {2 * rank} numbers, but it holds {len(flat)}")
-    if mode not in movement.MODES:
+    if mode not in slicing.MODES:
         raise ModelFormatError(f"mode must be constant, reflect or edge, but it is {mode!r}")
     fill = 0.0 if value is None else float(array(value, "value").item())
-    out: Value = ops.Pad(tuple(flat[:rank]), tuple(flat[rank:]), movement.MODES[mode], fill)(x)
+    out: Value = ops.Pad(tuple(flat[:rank]), tuple(flat[rank:]), slicing.MODES[mode], fill)(x)
     return out
 
 
@@ -247,6 +247,6 @@ def _eliminated(left: Value, right: Value, place: Value, k: int) -> tuple[Value,
     return step(left), step(right)
 
 
-contributed("Trilu")(movement.trilu)
+contributed("Trilu")(making.trilu)
 
 __all__ = ["DOMAIN", "activated", "contributed", "refuse"]

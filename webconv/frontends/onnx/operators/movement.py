@@ -1,65 +1,18 @@
-"""Shapes, views, joins and constants."""
+"""Views and joins."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from webconv.frontends import common
 from webconv.frontends.onnx.registry import operator
-from webconv.frontends.onnx.sizes import derive
-from webconv.frontends.onnx.values import axes_of, ints, known, number, sizes
-from webconv.ir import dims, dtypes, graph, ops
+from webconv.frontends.onnx.values import axes_of, ints, sizes
+from webconv.ir import dims
 from webconv.ir.dims import Dim
-from webconv.ir.errors import ModelFormatError, ShapeError
+from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
-from webconv.ir.op import Array, normalise_axis
-
-
-@operator("Shape")
-def shape(x: Value, *, start: int = 0, end: int | None = None) -> Any:
-    """The sizes of the axes from `start` to `end`."""
-    limit = {} if end is None else {"end": end}
-    return derive("Shape", [x], {"start": start, **limit}, 1)
-
-
-@operator("Size")
-def size_(x: Value) -> Any:
-    """The number of elements."""
-    return derive("Size", [x], {}, 1)
-
-
-@operator("Constant")
-def constant(
-    *,
-    value: Array | None = None,
-    value_float: float | None = None,
-    value_floats: Sequence[float] | None = None,
-    value_int: int | None = None,
-    value_ints: Sequence[int] | None = None,
-) -> Value:
-    """A tensor in the graph."""
-    for given, dtype in (
-        (value_float, "f4"),
-        (value_floats, "f4"),
-        (value_int, "i8"),
-        (value_ints, "i8"),
-    ):
-        if given is not None:
-            return graph.constant(np.array(given, dtype))
-    if value is None:
-        raise ModelFormatError("it has no value of a type that is supported")
-    return graph.constant(value)
-
-
-@operator("ConstantOfShape", context=True)
-def constant_of_shape(call: Any, shape: Value, *, value: Array | None = None) -> Value:
-    """One value in every element."""
-    fill = np.zeros((), np.float32) if value is None else value.reshape(-1)[0]
-    element, wanted = call.measured(graph.constant(np.asarray(fill)), shape, "shape")
-    return common.broadcast_to(element, wanted)
+from webconv.ir.op import normalise_axis
 
 
 def target_shape(x: Value, wanted: Sequence[Dim], allowzero: bool) -> tuple[Dim, ...]:
@@ -193,117 +146,6 @@ def split_13(
     return _split(x, parts, axis, num_outputs or len(call.node.output))
 
 
-def _index(d: Dim, n: Dim, low: Dim, high: Dim) -> Dim:
-    """A start or end: counted from the end if negative, limited to [low, high]."""
-    if isinstance(d, int):
-        if abs(d) >= 1 << 30:  # INT_MAX and its kin mean "to the end".
-            return high if d > 0 else low
-        at: Dim = n + d if d < 0 else d
-    elif dims.bounds(d)[0] >= 0:
-        at = d
-    elif dims.bounds(d)[1] < 0:
-        at = n + d
-    else:
-        negative = dims.maximum(0, dims.minimum(1, -1 * d))
-        at = d + negative * n
-    return dims.maximum(dims.minimum(at, high), low)
-
-
-def _slice(
-    x: Value,
-    starts: Sequence[Dim],
-    ends: Sequence[Dim],
-    axes: Sequence[int] | None,
-    steps: Sequence[int] | None,
-) -> Value:
-    where = tuple(range(len(starts))) if axes is None else axes
-    strides = (1,) * len(starts) if steps is None else steps
-    if not len(starts) == len(ends) == len(where) == len(strides):
-        raise ShapeError("starts, ends, axes and steps must be of one length")
-    spans: dict[int, common.Span] = {}
-    for axis, start, end, step in zip(where, starts, ends, strides, strict=True):
-        n = x.shape[normalise_axis(axis, x.type.rank)]
-        if step == 0:
-            raise ShapeError("a slice's step must not be 0")
-        low, high = (0, n) if step > 0 else (-1, n - 1)
-        first, last = _index(start, n, 0 if step > 0 else -1, high), _index(end, n, low, high)
-        count = dims.ceildiv(last - first, step) if step > 0 else dims.ceildiv(first - last, -step)
-        spans[axis] = common.Span(first, dims.maximum(count, 0), step)
-    return common.slice_axes(x, spans)
-
-
-@operator("Slice")
-def slice_1(
-    x: Value, *, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int] | None = None
-) -> Value:
-    """x[starts:ends] (opset 1)."""
-    return _slice(x, starts, ends, axes, None)
-
-
-@operator("Slice", since=10)
-def slice_10(
-    x: Value, starts: Value, ends: Value, axes: Value | None = None, steps: Value | None = None
-) -> Value:
-    """x[starts:ends:steps]."""
-    return _slice(
-        x,
-        sizes(starts, "starts"),
-        sizes(ends, "ends"),
-        None if axes is None else ints(axes, "axes"),
-        None if steps is None else ints(steps, "steps"),
-    )
-
-
-MODES = {"constant": "constant", "edge": "edge", "reflect": "reflect", "wrap": "wrap"}
-
-
-def _pad(
-    x: Value, pads: Sequence[Dim], mode: str, value: float, axes: Sequence[int] | None
-) -> Value:
-    rank = x.type.rank
-    where = range(rank) if axes is None else [normalise_axis(a, rank) for a in axes]
-    if len(pads) != 2 * len(where):
-        raise ShapeError(f"pads must hold {2 * len(where)} numbers, but it holds {len(pads)}")
-    before: list[Dim] = [0] * rank
-    after: list[Dim] = [0] * rank
-    for k, axis in enumerate(where):
-        before[axis], after[axis] = pads[k], pads[k + len(where)]
-    if not any(isinstance(d, dims.Expr) or d for d in (*before, *after)):
-        return x
-    out: Value = ops.Pad(tuple(before), tuple(after), MODES[mode], value)(x)
-    return out
-
-
-@operator("Pad")
-def pad_2(x: Value, *, pads: Sequence[int], mode: str = "constant", value: float = 0.0) -> Value:
-    """Extended (opset 2: as attributes)."""
-    return _pad(x, pads, mode, value, None)
-
-
-@operator("Pad", since=11)
-def pad_11(
-    x: Value,
-    pads: Value,
-    constant_value: Value | None = None,
-    axes: Value | None = None,
-    *,
-    mode: str = "constant",
-) -> Value:
-    """Axes extended before and after; negative pads crop."""
-    where = None if axes is None else ints(axes, "axes")
-    around = sizes(pads, "pads")
-    if mode != "constant" or constant_value is None:
-        return _pad(x, around, mode, 0.0, where)
-    if constant_value.constant is not None:
-        return _pad(x, around, mode, float(number(constant_value, "constant_value")), where)
-    inside = _pad(
-        common.broadcast_to(graph.constant(np.array(True)), x.shape), around, mode, 0, where
-    )
-    fill = common.reshape(constant_value, ())
-    out: Value = ops.Where()(inside, _pad(x, around, mode, 0, where), fill)
-    return out
-
-
 @operator("Expand")
 def expand(x: Value, shape: Value) -> Value:
     """Broadcast with a shape, both ways."""
@@ -329,35 +171,6 @@ def tile(x: Value, repeats: Value) -> Value:
     return common.tile(x, sizes(repeats, "repeats"))
 
 
-@operator("Range", context=True)
-def range_(call: Any, start: Value, limit: Value, delta: Value) -> Value:
-    """start, start + delta, ... before limit; data may say how many."""
-    ends = [known(v) for v in (start, limit, delta)]
-    if all(e is not None for e in ends):
-        first, last, step = (e.item() for e in ends)  # type: ignore[union-attr]
-        if isinstance(step, int) and step != 0:
-            span = last - first if step > 0 else first - last
-            count: Dim = dims.maximum(dims.ceildiv(span, abs(step)), 0)
-            return _from_start(start, delta, count)
-    given = (start.constant, limit.constant, delta.constant)
-    if all(v is not None for v in given):
-        numbers = (v.item() for v in given)  # type: ignore[union-attr]
-        return graph.constant(np.arange(*numbers).astype(start.type.dtype.numpy))
-    wide = [
-        v if v.type.dtype.is_float else common.cast(v, dtypes.f64) for v in (start, limit, delta)
-    ]
-    steps = ops.Ceil()(ops.Div()(ops.Sub()(wide[1], wide[0]), wide[2]))
-    often = ops.Max()(common.cast(steps, dtypes.i64), graph.constant(np.int64(0)))
-    count = call.fresh("count")
-    return _from_start(ops.Bind((str(count),))(start, often), delta, count)
-
-
-def _from_start(start: Value, delta: Value, count: Dim) -> Value:
-    where = common.cast(ops.Iota(count)(), start.type.dtype)
-    out: Value = ops.Add()(ops.Mul()(where, delta), start)
-    return out
-
-
 @operator("DepthToSpace")
 def depth_to_space(x: Value, *, blocksize: int, mode: str = "DCR") -> Value:
     """Channels moved into blocks of space."""
@@ -381,26 +194,3 @@ def space_to_depth(x: Value, *, blocksize: int, mode: str = "DCR") -> Value:
     y = common.reshape(x, (n, c, dims.floordiv(h, b), b, dims.floordiv(w, b), b))
     y = common.transpose(y, (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4))
     return common.reshape(y, (n, c * b * b, dims.floordiv(h, b), dims.floordiv(w, b)))
-
-
-@operator("Trilu")
-def trilu(x: Value, k: Value | None = None, *, upper: int = 1) -> Value:
-    """The upper or lower triangle of matrices, 0 elsewhere; `k` moves the diagonal."""
-    rows, columns = x.shape[-2:]
-    row = common.expand_dims(ops.Iota(rows)(), 1)
-    column = common.expand_dims(ops.Iota(columns)(), 0)
-    edge = row if k is None else ops.Add()(row, common.reshape(common.cast(k, dtypes.i32), ()))
-    keep = (ops.GreaterOrEqual if upper else ops.LessOrEqual)()(column, edge)
-    out: Value = ops.Where()(keep, x, common.scalar(0, x))
-    return out
-
-
-@operator("EyeLike")
-def eye_like(x: Value, *, dtype: int | None = None, k: int = 0) -> Value:
-    """1 on the diagonal `k`, of the shape of x."""
-    from webconv.frontends.onnx.types import dtype_of
-
-    target = x.type.dtype if dtype is None else dtype_of(dtype)
-    row = common.expand_dims(ops.Iota(x.shape[0])(), 1)
-    column = common.expand_dims(ops.Iota(x.shape[1])(), 0)
-    return common.cast(ops.Equal()(ops.Add()(row, common.scalar(k, row)), column), target)
