@@ -1,0 +1,129 @@
+import { argmax } from './story_web/index.js';
+import { describeRun, element, loadOptions, query, setState, showError } from '../page.js';
+import { seededRandom } from '../text_generation/generate.js';
+import { measure, tell, windows } from './story.js';
+
+/**
+ * One literal import for each model, so that only the one in use is loaded.
+ * @type {Record<string, () => Promise<any>>}
+ */
+const MODELS = {
+  story: () => import('./story_web/index.js'),
+  story_two_layers: () => import('./story_two_layers_web/index.js'),
+};
+const random = query.has('seed') ? seededRandom(Number(query.get('seed'))) : Math.random;
+
+/** @type {any} the model in use */
+let runner;
+/** @type {string[]} the words of the fable */
+let fable;
+/** @type {string[]} each of them once, in the order of the model's numbers */
+let vocabulary;
+/** @type {number[]} places in the fable of the three words to begin with */
+let chosen;
+/** Counts what was asked for: a story ends when something else is. */
+let turn = 0;
+const anyPlace = () => Math.floor(random() * fable.length);
+let last = Promise.resolve();
+/** @param {(mine: number) => Promise<void>} action done after those before it */
+const doing = (action) => () => {
+  const mine = ++turn;
+  last = last.then(() => action(mine)).catch(showError);
+};
+
+/**
+ * Marks three words in the fable, and begins the story with them.
+ * @param {number[]} places
+ */
+function choose(places) {
+  turn += 1;
+  chosen = places;
+  for (const [place, button] of [...element('fable').children].entries()) {
+    button.dataset.order = chosen.indexOf(place) + 1 || '';
+  }
+  element('story').replaceChildren();
+  for (const place of chosen) write(fable[place], 'chosen');
+}
+
+/** @param {string} word @param {string} kind */
+function write(word, kind) {
+  const made = document.createElement('span');
+  made.className = kind;
+  made.textContent = word;
+  element('story').append(/^\W$/.test(word) ? '' : ' ', made);
+}
+
+/** @param {number[]} probabilities */
+function showGuesses(probabilities) {
+  for (const [row, index] of argmax(probabilities, 3).entries()) {
+    const [word, meter, percent] = element('guesses').children[row].children;
+    word.textContent = vocabulary[index];
+    meter.value = probabilities[index];
+    percent.textContent = `${(100 * probabilities[index]).toFixed(1)} %`;
+  }
+}
+
+/** Continues the chosen words. */
+async function continueStory(/** @type {number} */ mine) {
+  setState('running', 'Telling');
+  const inFable = new Set(windows(fable).map(({ window, after }) => `${window} ${after}`));
+  const begin = chosen.map((place) => fable[place]);
+  let [told, spent] = [0, 0];
+  for await (const step of tell(runner, begin, vocabulary, random)) {
+    if (mine !== turn) break;
+    write(step.after, inFable.has(`${step.window} ${step.after}`) ? 'known' : 'own');
+    showGuesses(step.probabilities);
+    told += 1;
+    spent += step.milliseconds;
+    if (told >= (element('length').valueAsNumber || 60)) break;
+    const pause = 1000 / element('pace').valueAsNumber - step.milliseconds;
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  setState('done', told ? `${describeRun(runner, spent / told)}, ${told} words` : 'Stopped');
+}
+
+/** Shows the share of the fable's words that the model says when asked. */
+async function showMeasure() {
+  setState('running', 'Measuring');
+  const { right, all, milliseconds } = await measure(runner, fable, vocabulary);
+  element('accuracy').textContent = `${((100 * right) / all).toFixed(2)} %`;
+  setState('done', `${right} of ${all} right; ${describeRun(runner, milliseconds)} for all`);
+}
+
+async function useModel() {
+  setState('running', 'Loading the model');
+  const { load } = await MODELS[element('form').elements.model.value]();
+  await runner?.dispose();
+  runner = await load(loadOptions());
+  element('accuracy').textContent = '';
+  setState('ready', `Ready on ${runner.report.backend}`);
+}
+
+/** Shows the fable, with its words to click. */
+function showFable() {
+  for (const [place, word] of fable.entries()) {
+    const button = document.createElement('button');
+    button.textContent = word;
+    button.addEventListener('click', () => choose([...chosen.slice(1), place]));
+    element('fable').append(button);
+  }
+}
+
+try {
+  fable = (await (await fetch('belling_the_cat.txt')).text()).trim().split(' ');
+  vocabulary = await (await fetch('vocabulary.json')).json();
+  showFable();
+  choose([0, 1, 2]);
+  element('form').elements.model.value = query.get('model') ?? 'story';
+  element('any').addEventListener('click', () => choose(chosen.map(anyPlace)));
+  element('choice').addEventListener('change', doing(useModel));
+  element('continue').addEventListener('click', () => {
+    choose(chosen);
+    doing(continueStory)();
+  });
+  element('stop').addEventListener('click', () => (turn += 1));
+  element('measure').addEventListener('click', doing(showMeasure));
+  doing(useModel)();
+} catch (error) {
+  showError(error);
+}
