@@ -13,6 +13,8 @@ _LAZY = {
     "convert": "webconv.api",
     "Bundle": "webconv.api",
     "Program": "webconv.ir.graph",
+    "Dim": "webconv.frontends.chainer.example",
+    "example": "webconv.frontends.chainer.example",
     "WebconvError": "webconv.ir.errors",
 }
 

@@ -171,5 +171,7 @@ def _program_digest(program: Program) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
+    from webconv.frontends import model_file
+
+    with model_file(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,20 @@ ZIP = b"PK\x03\x04"
 
 FRONTENDS = ("keras", "onnx", "chainer")
 
+# `net.py:make_net`: a function in a file, which makes a Chainer model.
+CHAIN = re.compile(r"(.+\.py):[A-Za-z_]\w*")
+
+
+def model_file(path: Path) -> Path:
+    """The file of a model: `net.py` of `net.py:make_net`."""
+    found = CHAIN.fullmatch(str(path))
+    return Path(found[1]) if found else path
+
 
 def detect(path: Path) -> str:
     """The frontend for the file at `path`; raises ModelFormatError if none reads it."""
+    if CHAIN.fullmatch(str(path)):
+        return "chainer"
     try:
         with path.open("rb") as file:
             head = file.read(4096)
@@ -28,7 +40,12 @@ def detect(path: Path) -> str:
         raise ModelFormatError("the file is empty")
     # HDF5 may begin at 512, 1024, ... after a block of the user's.
     if head.startswith((HDF5, ZIP)) or HDF5 in head:
-        return "chainer" if _is_npz(path, head) else "keras"
+        if _is_npz(path, head):
+            raise ModelFormatError(
+                "it holds arrays only; give the Chainer model that they belong to as "
+                f"net.py:make_net, with --weights {path.name}"
+            )
+        return "keras"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"{"):
         return "keras"
@@ -74,4 +91,12 @@ def load(
         from webconv.frontends import onnx
 
         return onnx.load(path, input_shapes=input_shapes, constants=constants)
-    raise UnsupportedError(f"{chosen} models cannot be read yet; keras and onnx models can")
+    if chosen == "chainer":
+        from webconv.edits import fix_input
+        from webconv.frontends import chainer
+
+        program = chainer.load(path, weights=weights, input_shapes=input_shapes, plugins=plugins)
+        for name, value in (constants or {}).items():
+            program = fix_input(program, name, value)
+        return program
+    raise UnsupportedError(f"there is no frontend {chosen}; there are {', '.join(FRONTENDS)}")

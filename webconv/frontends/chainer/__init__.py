@@ -1,0 +1,77 @@
+"""Chainer: a chain is called once, and what it computed becomes a Program.
+
+    from webconv.frontends.chainer import trace
+    program = trace(net, x)
+
+On the command line, `webconv convert net.py:make_net --frontend chainer --weights snapshot.npz`,
+where `make_net()` gives the chain and its example inputs. Chainer is imported when one of these is
+called, and runs in the caller's process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webconv.frontends.chainer.registry import FUNCTIONS, function
+from webconv.ir.dims import Dim
+from webconv.ir.errors import UnsupportedError
+from webconv.ir.graph import Program
+
+if TYPE_CHECKING:
+    from webconv.frontends.chainer.registry import Convert
+
+__all__ = ["FUNCTIONS", "function", "load", "trace"]
+
+
+def trace(
+    chain: Any,
+    *examples: Any,
+    names: Sequence[str] | None = None,
+    input_shapes: Mapping[str, tuple[Dim, ...]] | None = None,
+    plugins: Mapping[str, Convert] | None = None,
+    name: str | None = None,
+) -> Program:
+    """The program of `chain(*examples)`.
+
+    `names` are those of the inputs, by default of the parameters of the chain's forward.
+    `input_shapes` names sizes by input: {"x": ("batch", "time")}, like `webconv.Dim`s in examples.
+    Raises UnsupportedError with all functions that are missing, ModelFormatError if the chain
+    depends on its data.
+    """
+    _require_chainer()
+    from webconv.frontends.chainer.chains import Traced, program_of
+
+    traced = Traced(chain, examples, names, input_shapes or {})
+    return program_of(traced, name or type(chain).__name__, plugins or {})
+
+
+def load(
+    path: Path,
+    *,
+    weights: Path | None = None,
+    input_shapes: Mapping[str, tuple[Dim, ...]] | None = None,
+    plugins: Sequence[Path] = (),
+) -> Program:
+    """The program of `net.py:make_net`, with the parameters of an npz file."""
+    _require_chainer()
+    from webconv.frontends.chainer.plugins import load_plugins
+    from webconv.frontends.chainer.source import make
+    from webconv.frontends.chainer.weights import load_weights
+
+    chain, examples = make(path)
+    table = load_plugins(plugins)
+    if weights is not None:
+        load_weights(chain, weights)
+    return trace(chain, *examples, input_shapes=input_shapes, plugins=table, name=path.stem)
+
+
+def _require_chainer() -> None:
+    try:
+        import chainer  # noqa: F401
+    except ImportError as error:
+        raise UnsupportedError(
+            f"Chainer cannot be imported ({error}); webconv must be installed beside Chainer 7 "
+            "and NumPy below 2, in Python 3.11 or older (docs/chainer.md has the lines)"
+        ) from None

@@ -1,0 +1,302 @@
+"""One tape, or one program, of several that were made with other sizes.
+
+Where the numbers in them differ, they depend on the sizes: `fit` finds how. The samples are more
+than a fit needs, so what does not follow from the sizes is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from webconv.frontends.chainer.tape import Call, Leaf, Tape
+from webconv.ir import dims, graph, ops
+from webconv.ir.dims import Dim
+from webconv.ir.dtypes import from_numpy
+from webconv.ir.graph import Constant, Graph, Input, Node, Program, State, Value
+from webconv.ir.op import Op, TensorType
+
+Sample = Mapping[str, int]
+
+
+class Mismatch(Exception):
+    """What differs between tapes or programs and does not follow from their sizes."""
+
+
+def samples_of(sizes: Sample) -> list[dict[str, int]]:
+    """Sizes to try: near and far ones for each name, and all of them changed at once."""
+    base = dict(sizes)
+    found = [base]
+    for k, (name, n) in enumerate(sizes.items()):
+        found += [{**base, name: m} for m in (n + 1, n + 2, 2 * n + 3 + k)]
+    if len(sizes) > 1:
+        found.append({name: n + 2 + k for k, (name, n) in enumerate(sizes.items())})
+        found.append({name: 2 * n + 1 + 3 * k for k, (name, n) in enumerate(sizes.items())})
+    return found
+
+
+def fit(values: Sequence[int], samples: Sequence[Sample]) -> Dim:
+    """The Dim that has these values; raises Mismatch if none is found."""
+    if all(v == values[0] for v in values):
+        return values[0]
+    names = list(samples[0])
+    for terms in _bases(names):
+        table = np.array([[dims.evaluate(t, s) for t in terms] for s in samples], float)
+        solution, *_ = np.linalg.lstsq(table, np.array(values, float), rcond=None)
+        whole = [round(float(c)) for c in solution]
+        total: Dim = 0
+        for c, t in zip(whole, terms, strict=True):
+            total = total + c * t
+        if all(dims.evaluate(total, s) == v for s, v in zip(samples, values, strict=True)):
+            return total
+    raise Mismatch(f"sizes {list(values)} do not follow from {[dict(s) for s in samples]}")
+
+
+def _bases(names: Sequence[str]) -> list[list[Dim]]:
+    """Sets of terms to try: linear ones, products, and halves, thirds, ... rounded down."""
+    symbols: list[Dim] = [dims.symbol(n) for n in names]
+    linear: list[Dim] = [1, *symbols]
+    products = [dims.product(p) for p in itertools.combinations(symbols, 2)]
+    bases = [linear, [*linear, *products]]
+    for s, d in itertools.product(symbols, range(2, 9)):
+        bases += [[1, dims.floordiv(s + shift, d)] for shift in range(d)]
+    return bases
+
+
+def generalised(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
+    """The value that stands for all: numbers become Dims where they differ."""
+    first = values[0]
+    if all(v is first for v in values):
+        return first
+    if any(type(v) is not type(first) for v in values):
+        kinds = {type(v).__name__ for v in values}
+        raise Mismatch(f"{_short(values)} are of several kinds ({', '.join(sorted(kinds))})")
+    if isinstance(first, bool | str | bytes | type(None)):
+        return _equal(values)
+    if isinstance(first, int | np.integer):
+        return fit([int(v) for v in values], samples)
+    if isinstance(first, float | np.floating):
+        return _number(values, samples)
+    if isinstance(first, tuple | list):
+        if len({len(v) for v in values}) != 1:
+            raise Mismatch(f"{_short(values)} differ in length")
+        return type(first)(generalised(vs, samples) for vs in zip(*values, strict=True))
+    if isinstance(first, slice):
+        parts = [(v.start, v.stop, v.step) for v in values]
+        return slice(*generalised(parts, samples))
+    if isinstance(first, dict):
+        return {k: generalised([v[k] for v in values], samples) for k in first}
+    if isinstance(first, np.ndarray):
+        return _same_array(values, samples)
+    return _equal(values) if isinstance(first, np.dtype) else first
+
+
+def _equal(values: Sequence[Any]) -> Any:
+    first = values[0]
+    for v in values:
+        same = v == first
+        if not (same if isinstance(same, bool) else np.all(same)):
+            raise Mismatch(f"{_short(values)} differ")
+    return first
+
+
+def _number(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
+    """A float that is the same, or a size as a float."""
+    first = values[0]
+    if all(v == first or (v != v and first != first) for v in values):
+        return first
+    if all(float(v).is_integer() for v in values):
+        return fit([int(v) for v in values], samples)
+    raise Mismatch(f"numbers {_short(values)} differ")
+
+
+def _same_array(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
+    first = values[0]
+    if all(np.array_equal(v, first) for v in values):
+        return first
+    if first.dtype.kind in "iu" and first.ndim == 1 and len({v.shape for v in values}) == 1:
+        # Places to split at, sizes to repeat: a row of numbers.
+        return [fit([int(v[k]) for v in values], samples) for k in range(first.size)]
+    if first.dtype.kind in "iu" and first.ndim == 0:
+        return fit([int(v) for v in values], samples)
+    raise Mismatch(f"arrays {_short(values)} differ")
+
+
+def _short(values: Sequence[Any]) -> str:
+    texts = dict.fromkeys(" ".join(repr(v).split())[:60] for v in values)
+    return " and ".join([*texts][:3])
+
+
+def aligned(tapes: Sequence[Tape], samples: Sequence[Sample]) -> Tape:
+    """The tape of all sizes; raises Mismatch with the line at which tapes differ."""
+    first = tapes[0]
+    if len(tapes) == 1:
+        return first
+    for k, group in enumerate(itertools.zip_longest(*(t.calls for t in tapes))):
+        names = [None if c is None else c.name for c in group]
+        if len(set(names)) > 1:
+            call = next(c for c in group if c is not None)
+            known = " and ".join(dict.fromkeys(n or "nothing" for n in names))
+            raise Mismatch(f"at {call.where} it calls {known} (call {k + 1})")
+    if any(t.outputs != first.outputs or t.writes != first.writes for t in tapes):
+        raise Mismatch("its outputs come from other calls")
+    calls = [_call(group, samples) for group in zip(*(t.calls for t in tapes), strict=True)]
+    readers = {n: c for c in reversed(calls) for n in c.inputs}
+    by_value = [{leaf.value: leaf for leaf in t.leaves} for t in tapes]
+    if any(set(b) != set(by_value[0]) for b in by_value):
+        raise Mismatch("its calls are joined in another way")
+    leaves = [_leaf([b[v] for b in by_value], samples, readers.get(v)) for v in sorted(by_value[0])]
+    return dataclasses.replace(first, leaves=leaves, calls=calls)
+
+
+def _call(calls: Sequence[Call], samples: Sequence[Sample]) -> Call:
+    first = calls[0]
+    for c in calls:
+        if (c.inputs, len(c.outputs), c.where) != (first.inputs, len(first.outputs), first.where):
+            raise Mismatch(f"at {first.where} it calls {first.name} on other values")
+    attributes = {}
+    for name in first.attributes:
+        try:
+            attributes[name] = generalised([c.attributes.get(name) for c in calls], samples)
+        except Mismatch as mismatch:
+            where = f"at {first.where}, {name} of {first.name}"
+            raise Mismatch(f"{where}: {mismatch}") from None
+    return dataclasses.replace(first, attributes=attributes)
+
+
+def _leaf(leaves: Sequence[Leaf], samples: Sequence[Sample], reader: Call | None) -> Leaf:
+    first = leaves[0]
+    where = f" at {reader.where}" if reader else ""
+    if len({(leaf.kind, leaf.name) for leaf in leaves}) > 1:
+        raise Mismatch(f"{_short([leaf.name or leaf.kind for leaf in leaves])} are read{where}")
+    arrays = [leaf.array for leaf in leaves]
+    if first.kind == "parameter":
+        return first
+    if len({a.ndim for a in arrays}) > 1:
+        raise Mismatch(f"arrays have several numbers of axes{where}")
+    shape = tuple(fit(list(ns), samples) for ns in zip(*(a.shape for a in arrays), strict=True))
+    if first.kind in ("input", "state"):
+        return dataclasses.replace(first, shape=shape)
+    if all(np.array_equal(a, first.array, equal_nan=a.dtype.kind == "f") for a in arrays):
+        return first
+    made = _made_of_sizes(arrays, shape)
+    if made is None:
+        raise Mismatch(f"an array that is no Variable differs{where}")
+    return dataclasses.replace(first, kind="made", array=made, shape=shape)
+
+
+def _made_of_sizes(arrays: Sequence[Any], shape: tuple[Dim, ...]) -> Any:
+    """The one element of arrays that are full of it, or nothing but 0, 1, 2, ... ."""
+    first = arrays[0]
+    if all(isinstance(n, int) for n in shape):
+        return None
+    if all(a.size and np.all(a == first.flat[0]) for a in arrays):
+        return np.asarray(first.flat[0])
+    if first.ndim == 1 and all(np.array_equal(a, np.arange(a.size)) for a in arrays):
+        return np.arange(2).astype(first.dtype)
+    return None
+
+
+def unified(programs: Sequence[Program], samples: Sequence[Sample]) -> Program:
+    """The program of all sizes; raises Mismatch if programs differ in more than numbers."""
+    first = programs[0]
+    graphs = [p.main for p in programs]
+    if len({len(g.nodes) for g in graphs}) > 1:
+        counts = " and ".join(str(len(g.nodes)) for g in graphs)
+        raise Mismatch(f"other sizes leave {counts} operators")
+    positions = [{n: k for k, n in enumerate(g.nodes)} for g in graphs]
+    values: dict[Value, Value] = {}
+    for nodes in zip(*(g.nodes for g in graphs), strict=True):
+        joined = {
+            tuple(None if v is None else (at[v.node], v.index) for v in n.inputs)
+            for n, at in zip(nodes, positions, strict=True)
+        }
+        if len(joined) > 1 or len({type(n.op) for n in nodes}) > 1:
+            raise Mismatch(f"{nodes[0]} stands where another size has {nodes[1]}")
+        new = _node(nodes, samples, values)
+        values |= dict(zip(nodes[0].outputs, new, strict=True))
+    g = graphs[0]
+    groups = []
+    for group in (g.inputs, g.outputs, g.reads, g.writes):
+        groups.append({name: values.get(v, v) for name, v in group.items()})
+    states = tuple(
+        State(s.name, groups[2][s.name].type, s.initial) if s.name in groups[2] else s
+        for s in first.states
+    )
+    return dataclasses.replace(first, entries={"main": Graph(*groups)}, states=states)
+
+
+def _node(
+    nodes: Sequence[Node], samples: Sequence[Sample], values: Mapping[Value, Value]
+) -> tuple[Value, ...]:
+    first = nodes[0]
+    if isinstance(first.op, Constant):
+        return _constant(nodes, samples)
+    op = _op([n.op for n in nodes], samples)
+    if op is first.op and isinstance(op, Input):
+        return first.outputs
+    inputs = [None if v is None else values[v] for v in first.inputs]
+    return Node(op, inputs, first.name).outputs
+
+
+def _constant(nodes: Sequence[Node], samples: Sequence[Sample]) -> tuple[Value, ...]:
+    arrays = [n.outputs[0].constant for n in nodes]
+    first = arrays[0]
+    assert first is not None
+    if all(np.array_equal(a, first) for a in arrays if a is not None):
+        return nodes[0].outputs
+    found = [a for a in arrays if a is not None]
+    if len({a.ndim for a in found}) == 1:
+        shape = tuple(fit(list(ns), samples) for ns in zip(*(a.shape for a in found), strict=True))
+        made = _made_of_sizes(found, shape)
+        if made is not None and made.ndim == 0:
+            return (ops.Expand(shape)(graph.constant(made)),)
+        if made is not None:
+            return (ops.Cast(from_numpy(first.dtype))(ops.Iota(shape[0])()),)
+    raise Mismatch(f"a constant of {first.dtype}{list(first.shape)} depends on the size")
+
+
+def _op(operators: Sequence[Op], samples: Sequence[Sample]) -> Op:
+    first = operators[0]
+    if all(op == first for op in operators):
+        return first
+    changes = {
+        f.name: _attribute([getattr(op, f.name) for op in operators], samples)
+        for f in dataclasses.fields(first)  # type: ignore[arg-type]
+    }
+    return dataclasses.replace(first, **changes)  # type: ignore[type-var]
+
+
+def _attribute(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
+    first = values[0]
+    if all(v == first for v in values):
+        return first
+    if isinstance(first, tuple):
+        if len({len(v) for v in values}) > 1:
+            raise Mismatch(f"{_short(values)} differ in length")
+        return tuple(_attribute(vs, samples) for vs in zip(*values, strict=True))
+    if isinstance(first, TensorType):
+        return TensorType(first.dtype, _attribute([v.shape for v in values], samples))
+    if isinstance(first, Op):
+        return _op(values, samples)
+    if all(isinstance(v, int) for v in values):
+        return fit(values, samples)
+    if all(isinstance(v, int | dims.Expr) for v in values):
+        return _sum(values, samples)
+    raise Mismatch(f"{_short(values)} differ")
+
+
+def _sum(values: Sequence[Dim], samples: Sequence[Sample]) -> Dim:
+    """Dims in other symbols whose coefficients follow from the sizes."""
+    tables: list[dict[dims.Monomial, int]] = [
+        dict(v.terms) if isinstance(v, dims.Expr) else {(): v} for v in values
+    ]
+    total: Dim = 0
+    for monomial in dict.fromkeys(m for t in tables for m in t):
+        coefficient = fit([t.get(monomial, 0) for t in tables], samples)
+        total = total + coefficient * dims.product(dims.atom(a) for a in monomial)
+    return total

@@ -1,0 +1,240 @@
+"""Traces a chain as often as it takes to know what depends on its sizes and what on its data."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import chainer
+import numpy as np
+
+from webconv.frontends.chainer.align import Mismatch, aligned, samples_of, unified
+from webconv.frontends.chainer.convert import check, convert
+from webconv.frontends.chainer.example import Dim as NamedSize
+from webconv.frontends.chainer.example import disturbed, names_of, resized
+from webconv.frontends.chainer.record import Sources, parameters, record
+from webconv.frontends.chainer.registry import FUNCTIONS, Convert
+from webconv.frontends.chainer.states import States
+from webconv.frontends.chainer.tape import Tape
+from webconv.ir import dims
+from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
+from webconv.ir.graph import Program
+from webconv.ir.op import Array
+from webconv.passes.recurrences import recognise_recurrences
+
+Sizes = Mapping[str, int]
+
+
+@dataclass
+class Argument:
+    """An argument of the call: one array, or a list of arrays."""
+
+    names: list[str]
+    arrays: list[Array]
+    axes: list[tuple[NamedSize | None, ...]]
+    listed: bool
+
+
+@dataclass
+class Traced:
+    """A chain with its example inputs."""
+
+    chain: Any
+    examples: Sequence[Any]
+    names: Sequence[str] | None = None
+    input_shapes: Mapping[str, tuple[dims.Dim, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        labels = self.names or parameter_names(self.chain, len(self.examples))
+        if len(labels) != len(self.examples):
+            raise UnsupportedError(f"{len(self.examples)} inputs need as many names: {labels}")
+        pairs = zip(labels, self.examples, strict=True)
+        self.arguments = [_argument(label, value) for label, value in pairs]
+        self._name_axes()
+        self.states = States(self.chain)
+
+    def _name_axes(self) -> None:
+        known = {n: (a, k) for a in self.arguments for k, n in enumerate(a.names)}
+        for name, shape in self.input_shapes.items():
+            if name not in known:
+                listed = ", ".join(known)
+                raise ModelFormatError(f"there is no input {name!r}; there are {listed}")
+            argument, k = known[name]
+            argument.arrays[k], argument.axes[k] = _renamed(name, argument.arrays[k], shape)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The example's size of every name; raises ShapeError if a name has two."""
+        found: dict[str, int] = {}
+        for argument in self.arguments:
+            for axes in argument.axes:
+                for n in axes:
+                    if n is not None and found.setdefault(n.name, int(n)) != n:
+                        raise ShapeError(
+                            f"size {n.name} is {found[n.name]} here and {int(n)} there"
+                        )
+        return found
+
+    def arrays(self, sizes: Sizes, disturb: bool = False) -> dict[str, Array]:
+        """The inputs by name, with other sizes or other values."""
+        made = {}
+        for argument in self.arguments:
+            rows = zip(argument.names, argument.arrays, argument.axes, strict=True)
+            for name, array, axes in rows:
+                shape = [
+                    n if axis is None else sizes[axis.name]
+                    for n, axis in zip(array.shape, axes, strict=True)
+                ]
+                new = resized(array, shape)
+                made[name] = disturbed(new) if disturb else new
+        return made
+
+    def tape(self, sizes: Sizes, disturb: bool = False) -> Tape:
+        """What a call with these sizes does."""
+        variables = {
+            name: chainer.Variable(array) for name, array in self.arrays(sizes, disturb).items()
+        }
+        given: list[Any] = []
+        for argument in self.arguments:
+            own = [variables[name] for name in argument.names]
+            given.append(own if argument.listed else own[0])
+        states: dict[str, Any] = {}
+
+        def run() -> tuple[Any, Mapping[str, Any]]:
+            with self.states.carried(lambda: self.chain(*given)) as carried:
+                states.update(carried.before)
+                made = self.chain(*given)
+                return made, carried.after()
+
+        return record(run, lambda: Sources(variables, states, parameters(self.chain)))
+
+
+def parameter_names(chain: Any, count: int) -> list[str]:
+    """Names for the arguments of a chain's call."""
+    function = getattr(chain, "forward", None) or chain.__call__
+    names: list[str] = []
+    for p in inspect.signature(function).parameters.values():
+        if p.kind is p.VAR_POSITIONAL:
+            rest = count - len(names)
+            names += [p.name] if rest == 1 else [f"{p.name}_{k}" for k in range(rest)]
+        elif p.kind is not p.VAR_KEYWORD and len(names) < count:
+            names.append(p.name)
+    return names if len(names) == count else [f"input_{k}" for k in range(count)]
+
+
+def _argument(label: str, value: Any) -> Argument:
+    listed = isinstance(value, list | tuple)
+    values = [_array(label, v) for v in value] if listed else [_array(label, value)]
+    names = [f"{label}_{k}" for k in range(len(values))] if listed else [label]
+    axes = [names_of(v) for v in values]
+    return Argument(names, [np.asarray(v) for v in values], axes, listed)
+
+
+def _array(label: str, value: Any) -> Array:
+    if isinstance(value, chainer.Variable):
+        value = value.array
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise UnsupportedError(f"input {label!r} must be an array of numbers, not {array.dtype}")
+    return array
+
+
+def _renamed(
+    name: str, array: Array, shape: Sequence[dims.Dim]
+) -> tuple[Array, tuple[NamedSize | None, ...]]:
+    if len(shape) != array.ndim:
+        raise ShapeError(
+            f"input {name!r} has the example's shape {list(array.shape)}, which {list(shape)} "
+            "does not fit"
+        )
+    axes: list[NamedSize | None] = []
+    for d, n in zip(shape, array.shape, strict=True):
+        if isinstance(d, str):
+            d = dims.symbol(d)
+        if isinstance(d, dims.Expr) and dims.bare_atom(d) is None:
+            raise ShapeError(f"input {name!r}: a size is a number or a name, not {d}")
+        axes.append(NamedSize(str(d), n) if isinstance(d, dims.Expr) else None)
+    fixed = [d if isinstance(d, int) else n for d, n in zip(shape, array.shape, strict=True)]
+    return resized(array, fixed), tuple(axes)
+
+
+def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Program:
+    """The program of a chain."""
+    base = traced.tape(traced.sizes)
+    _check_functions(base, plugins)
+    _check_data(traced, base)
+    sizes = traced.sizes
+    if not sizes:
+        return convert(base, name, plugins)
+    open_, looped = _divided(traced, base)
+    return _with_loops(traced, open_, looped, name, plugins)
+
+
+def _check_functions(tape: Tape, plugins: Mapping[str, Convert]) -> None:
+    import webconv.frontends.chainer.functions  # noqa: F401  (fills the table)
+
+    check(tape, {**FUNCTIONS, **plugins})
+
+
+def _check_data(traced: Traced, base: Tape) -> None:
+    """Raises ModelFormatError if other values give another graph or other constants."""
+    other = traced.tape(traced.sizes, disturb=True)
+    try:
+        aligned([base, other], [traced.sizes] * 2)
+    except Mismatch as mismatch:
+        raise ModelFormatError(
+            f"the chain depends on the values of its inputs: {mismatch}; compute with functions "
+            "of chainer.functions on Variables, not with .array, NumPy or `if`, and give what "
+            "stays the same when the chain is made"
+        ) from None
+
+
+def _divided(traced: Traced, base: Tape) -> tuple[dict[str, int], dict[str, int]]:
+    """Sizes on which only shapes depend, and those on which the number of calls does."""
+    open_: dict[str, int] = {}
+    looped: dict[str, int] = {}
+    for symbol, size in traced.sizes.items():
+        longer = traced.tape({**traced.sizes, symbol: size + 1})
+        same = [c.name for c in longer.calls] == [c.name for c in base.calls]
+        (open_ if same else looped)[symbol] = size
+    return open_, looped
+
+
+def _with_loops(
+    traced: Traced,
+    open_: dict[str, int],
+    looped: dict[str, int],
+    name: str,
+    plugins: Mapping[str, Convert],
+) -> Program:
+    programs = []
+    samples = samples_of(looped) if looped else [{}]
+    for sizes in samples:
+        programs.append(_aligned_program(traced, open_, sizes, name, plugins))
+    if not looped:
+        return programs[0]
+    try:
+        return unified([recognise_recurrences(p) for p in programs], samples)
+    except Mismatch as mismatch:
+        names = ", ".join(looped)
+        raise UnsupportedError(
+            f"the steps over {names} are not a recurrence that is known: {mismatch}; fix the size "
+            "(a plain number in the example), or use a link of L.NStep*"
+        ) from None
+
+
+def _aligned_program(
+    traced: Traced, open_: dict[str, int], fixed: Sizes, name: str, plugins: Mapping[str, Convert]
+) -> Program:
+    samples = [{**s, **fixed} for s in samples_of(open_)] if open_ else [dict(fixed)]
+    tapes = [traced.tape(s) for s in samples]
+    try:
+        tape = aligned(tapes, [{k: s[k] for k in open_} for s in samples])
+    except Mismatch as mismatch:
+        raise UnsupportedError(
+            f"sizes {', '.join(open_)} cannot stay open: {mismatch}; give them plain numbers in "
+            "the example"
+        ) from None
+    return convert(tape, name, plugins)

@@ -1,0 +1,135 @@
+"""Converts a tape to a Program: a function of ours for every call."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+
+from webconv.frontends.chainer.interleaved import UNWEAVE
+from webconv.frontends.chainer.registry import FUNCTIONS, Applied, Convert
+from webconv.frontends.chainer.tape import Call, Leaf, Tape
+from webconv.ir import graph, ops
+from webconv.ir.dims import Dim
+from webconv.ir.dtypes import from_numpy
+from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
+from webconv.ir.graph import Graph, Program, State, Value
+from webconv.ir.op import TensorType
+from webconv.passes.driver import rewrite
+
+# What functions of ours raise on attributes and inputs that Chainer itself would refuse.
+MISFITS = (TypeError, ValueError, IndexError, KeyError, AttributeError, ZeroDivisionError)
+
+Shapes = Mapping[int, tuple[Dim, ...]]
+
+
+def check(tape: Tape, table: Mapping[str, Convert]) -> None:
+    """Raises UnsupportedError with all functions that `table` lacks."""
+    missing: dict[str, list[str]] = {}
+    for call in tape.calls:
+        if call.name not in table:
+            missing.setdefault(call.name, []).append(call.where)
+    if not missing:
+        return
+    lines = []
+    for name, places in missing.items():
+        times = f" ({len(places)} times)" if len(places) > 1 else ""
+        near = difflib.get_close_matches(name, table, 1)
+        hint = f"; there is {near[0]}" if near else ""
+        lines.append(f"  {name}{times}, at {places[0]}{hint}")
+    example = next(iter(missing))
+    raise UnsupportedError(
+        "the chain uses functions that are not supported:\n"
+        + "\n".join(lines)
+        + "\nTeach them with --plugin FILE.py, for instance:\n"
+        + f"  def convert(call, x):\n      return ...\n  FUNCTIONS = {{{example!r}: convert}}"
+    )
+
+
+def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
+    """The program of a tape; sizes in shapes of its inputs may be symbols."""
+    import webconv.frontends.chainer.functions  # noqa: F401  (fills the table)
+
+    table = {**FUNCTIONS, **plugins}
+    check(tape, table)
+    values: dict[int, Value] = {}
+    for leaf in tape.leaves:
+        values[leaf.value] = _leaf(leaf)
+    made: dict[Hashable, Value] = {}
+    for call in tape.calls:
+        outputs = _apply(table[call.name], call, values, made)
+        for number, value in zip(call.outputs, outputs, strict=True):
+            if number is not None:
+                values[number] = value
+    graphs = _graph(tape, values)
+    states = tuple(
+        State(leaf.name, values[leaf.value].type, _initial(leaf))
+        for leaf in tape.leaves
+        if leaf.kind == "state"
+    )
+    return rewrite(Program({"main": graphs}, states, name), UNWEAVE)
+
+
+def _graph(tape: Tape, values: Mapping[int, Value]) -> Graph:
+    found = {kind: {} for kind in ("input", "state")}  # type: dict[str, dict[str, Value]]
+    for leaf in tape.leaves:
+        if leaf.kind in found:
+            found[leaf.kind][leaf.name] = values[leaf.value]
+    outputs = {name: values[number] for name, number in tape.outputs.items()}
+    writes = {name: values[number] for name, number in tape.writes.items()}
+    inputs = {name: found["input"][name] for name in tape.inputs}
+    return Graph(inputs, outputs, found["state"], writes)
+
+
+def _leaf(leaf: Leaf) -> Value:
+    dtype = from_numpy(leaf.array.dtype)
+    shape = leaf.shape if leaf.shape is not None else leaf.array.shape
+    if leaf.kind in ("input", "state"):
+        return graph.input(leaf.name, TensorType(dtype, tuple(shape)))
+    if leaf.kind == "made":
+        made: Value = _made_of_sizes(leaf)
+        return made
+    return graph.constant(np.ascontiguousarray(leaf.array).reshape(leaf.array.shape), leaf.name)
+
+
+def _made_of_sizes(leaf: Leaf) -> Any:
+    """A constant whose sizes are symbols: one number everywhere, or 0, 1, 2, ... ."""
+    assert leaf.shape is not None
+    if leaf.array.ndim == 0:
+        element = graph.constant(leaf.array.reshape(()), leaf.name)
+        return ops.Expand(tuple(leaf.shape))(element)
+    (size,) = leaf.shape
+    return ops.Cast(from_numpy(leaf.array.dtype))(ops.Iota(size)())
+
+
+def _initial(leaf: Leaf) -> Any:
+    return leaf.array if np.any(leaf.array) else None
+
+
+def _apply(
+    function: Convert, call: Call, values: Mapping[int, Value], made: dict[Hashable, Value]
+) -> tuple[Value, ...]:
+    inputs = [values[n] for n in call.inputs]
+    try:
+        outputs = function(Applied(call, made), *inputs)
+    except WebconvError as error:
+        error.args = (f"{call.name} at {call.where}: {error}",)
+        raise
+    except MISFITS as error:
+        given = ", ".join(str(v.type) for v in inputs)
+        reason = " ".join(str(error).split())
+        raise ModelFormatError(
+            f"{call.name} at {call.where}: it does not fit its inputs ({given}): {reason}"
+        ) from error
+    outputs = tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
+    if len(outputs) != len(call.outputs):
+        raise ModelFormatError(
+            f"{call.name} at {call.where}: it has {len(call.outputs)} outputs, but its function "
+            f"gives {len(outputs)}"
+        )
+    for value in outputs:
+        if not value.node.name:
+            value.node.name = call.label
+    return outputs

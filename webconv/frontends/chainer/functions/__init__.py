@@ -1,0 +1,14 @@
+"""How every function of Chainer becomes IR, one module per family of Chainer's own."""
+
+from webconv.frontends.chainer.functions import (  # noqa: F401  (each fills the table)
+    activation,
+    array,
+    connection,
+    math,
+    n_step,
+    normalization,
+    pooling,
+    regions,
+    rnn,
+    special,
+)

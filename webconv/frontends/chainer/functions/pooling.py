@@ -1,0 +1,94 @@
+"""chainer.functions.pooling. Windows cover the whole input unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from webconv.frontends import common
+from webconv.frontends.chainer.registry import Applied, function
+from webconv.ir import graph, ops
+from webconv.ir.dims import Dim
+from webconv.ir.graph import Value
+
+Pads = tuple[tuple[int, int], ...]
+
+
+def _pads(call: Applied, pads: Sequence[int], strides: Sequence[int]) -> Pads:
+    """cover_all pads the end by up to a stride."""
+    more = [s - 1 if call.cover_all else 0 for s in strides]
+    return tuple((p, p + m) for p, m in zip(pads, more, strict=True))
+
+
+def _pool(op: Any, x: Value) -> Value:
+    return common.channels_first(op(common.channels_last(x)))
+
+
+@function("MaxPoolingND")
+def max_pooling(call: Applied, x: Value) -> Value:
+    """The maximum of each window."""
+    kernel, strides = tuple(call.ksize), tuple(call.stride)
+    pads = _pads(call, call.pad, strides)
+    return _pool(ops.MaxPool(strides, (1,) * len(kernel), pads, kernel), x)
+
+
+@function("AveragePooling2D")
+def average_pooling_2d(call: Applied, x: Value) -> Value:
+    """The mean of each window; padding counts."""
+    pads = tuple((p, p) for p in (call.ph, call.pw))
+    op = ops.AveragePool((call.sy, call.sx), (1, 1), pads, (call.kh, call.kw), True)
+    return _pool(op, x)
+
+
+@function("AveragePoolingND")
+def average_pooling(call: Applied, x: Value) -> Value:
+    """The mean of each window; padding counts unless pad_value is None."""
+    kernel, strides = tuple(call.ksize), tuple(call.stride)
+    pads = tuple((p, p) for p in call.pad)
+    counts = call.pad_value is not None
+    return _pool(ops.AveragePool(strides, (1,) * len(kernel), pads, kernel, counts), x)
+
+
+def _unpooled(
+    call: Applied,
+    x: Value,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    pads: Sequence[int],
+    sizes: Sequence[Dim | None],
+) -> Value:
+    """Each element to all places of its window; where windows meet, they are added."""
+    rank = len(kernel)
+    both, extra = [], []
+    for n, k, s, p, wanted in zip(x.shape[2:], kernel, strides, pads, sizes, strict=True):
+        natural = (n - 1) * s + k - 2 * p
+        if wanted is None:
+            wanted = natural - s + 1 if call.cover_all else natural
+        more = wanted - natural
+        if not isinstance(more, int):
+            raise TypeError(f"outsize {wanted} must follow from the input's size {n}")
+        both.append((p, p - min(more, 0)))
+        extra.append(max(more, 0))
+    # Channel by channel: the channels go to the batch.
+    n, c, *spatial = x.shape
+    single = common.reshape(x, (n * c, *spatial, 1))
+    ones = graph.constant(np.ones((*kernel, 1, 1), np.float32))
+    op = ops.ConvTranspose(tuple(strides), (1,) * rank, tuple(both), tuple(extra))
+    y = op(single, ones)
+    return common.reshape(y, (n, c, *y.shape[1:-1]))
+
+
+@function("Unpooling2D")
+def unpooling_2d(call: Applied, x: Value) -> Value:
+    """The reverse of pooling: elements are repeated."""
+    sizes = (call.outh, call.outw)
+    return _unpooled(call, x, (call.kh, call.kw), (call.sy, call.sx), (call.ph, call.pw), sizes)
+
+
+@function("UnpoolingND")
+def unpooling(call: Applied, x: Value) -> Value:
+    """The same over any number of axes."""
+    sizes = call.outs if call.outs is not None else (None,) * call.ndim
+    return _unpooled(call, x, tuple(call.ksize), tuple(call.stride), tuple(call.pad), sizes)

@@ -1,0 +1,63 @@
+"""`net.py:make_net`: the user's own file, which makes the chain and its example inputs."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import chainer
+
+from webconv.ir.errors import ModelFormatError
+
+PATTERN = re.compile(r"^(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)$")
+
+
+def split(path: Path) -> tuple[Path, str]:
+    """The file and the function that `net.py:make_net` names."""
+    found = PATTERN.match(str(path))
+    if not found:
+        raise ModelFormatError(
+            "a Chainer model is given as net.py:make_net, a file and a function that returns the "
+            "chain and its example inputs"
+        )
+    return Path(found["file"]), found["name"]
+
+
+def make(path: Path) -> tuple[Any, tuple[Any, ...]]:
+    """The chain and the example inputs that `make_net()` gives."""
+    file, name = split(path)
+    if not file.is_file():
+        raise ModelFormatError(f"there is no file {file}")
+    function = getattr(imported(file), name, None)
+    if not callable(function):
+        raise ModelFormatError(f"{file.name} has no function {name}")
+    made = function()
+    if isinstance(made, chainer.Link):
+        made = (made,)
+    if not isinstance(made, tuple | list) or not made or not isinstance(made[0], chainer.Link):
+        raise ModelFormatError(
+            f"{name}() must return the chain and its example inputs: `return chain, x`"
+        )
+    chain, *examples = made
+    if len(examples) == 1 and isinstance(examples[0], tuple | list):
+        examples = list(examples[0])
+    if not examples:
+        raise ModelFormatError(f"{name}() returns no example inputs: `return chain, x`")
+    return chain, tuple(examples)
+
+
+def imported(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Files of a model import their neighbours.
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(file.resolve().parent))
+    return module

@@ -1,0 +1,65 @@
+"""What a call of a chain did, without Chainer's objects: leaves, and calls of functions on them.
+
+Values are numbered from 0 in the order in which a walk from the outputs finishes them, so two
+tapes of the same chain number equal parts alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from webconv.ir.dims import Dim
+from webconv.ir.op import Array
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A value that no function made.
+
+    `kind` is input, state, parameter or constant; `value` is the number it has. `shape` has the
+    symbols of an input, or of a constant that is made of sizes: kind `made`, whose array is its
+    only element, or the start of 0, 1, 2, ... .
+    """
+
+    kind: str
+    name: str
+    array: Array
+    value: int
+    shape: tuple[Dim, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function on values `inputs`; it made `outputs`, None where nothing reads one.
+
+    `name` is the class of the function, `attributes` what it was made with, `where` the line of
+    the user's that called it.
+    """
+
+    name: str
+    attributes: Mapping[str, Any]
+    inputs: tuple[int, ...]
+    outputs: tuple[int | None, ...]
+    where: str
+
+    @property
+    def label(self) -> str:
+        """What its node is called."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class Tape:
+    """Leaves and calls in an order in which they can be computed; outputs and writes by name.
+
+    `results` are the arrays that the chain gave, `inputs` the names of its inputs in order.
+    """
+
+    leaves: Sequence[Leaf]
+    calls: Sequence[Call]
+    outputs: Mapping[str, int]
+    writes: Mapping[str, int] = field(default_factory=dict)
+    results: Mapping[str, Array] = field(default_factory=dict)
+    inputs: Sequence[str] = ()
