@@ -6,12 +6,11 @@ import re
 
 import onnx
 import pytest
-from click.testing import CliRunner
 
 import webconv
 from tests.browser.test_examples import EXAMPLES, POLICY, SCREENSHOTS, finish, wait
 from webconv.api import Bundle
-from webconv.cli import main
+from webconv.cli import run
 from webconv.verify.browser import Browser
 from webconv.verify.page import Page
 
@@ -53,13 +52,12 @@ def told(page: Page) -> str:
 
 
 @pytest.mark.parametrize(("name", "layers"), [("story", 1), ("story_two_layers", 2)])
-def test_inspect_shows_lstm(name: str, layers: int) -> None:
+def test_inspect_shows_lstm(name: str, layers: int, capsys: pytest.CaptureFixture[str]) -> None:
     """The file has no LSTM, only what its cells compute; a layer of three cells is found as one."""
     written_out = onnx.load(FOLDER / f"{name}.onnx")
     assert not {"LSTM", "Scan", "Loop"} & {node.op_type for node in written_out.graph.node}
-    result = CliRunner().invoke(main, ["inspect", str(FOLDER / f"{name}.onnx")])
-    assert result.exit_code == 0, result.output
-    found = re.findall(r"^LSTM +\S+ +(\d+)$", result.stdout, re.MULTILINE)
+    assert run(["inspect", str(FOLDER / f"{name}.onnx")]) == 0
+    found = re.findall(r"^LSTM +\S+ +(\d+)$", capsys.readouterr().out, re.MULTILINE)
     assert found == ["3"] * layers
 
 
