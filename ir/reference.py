@@ -84,7 +84,7 @@ def evaluate(
     waiting = [n for n in graph.nodes if not isinstance(n.op, Input)]
     with np.errstate(all="ignore"):
         while True:
-            unchecked = [guard for guard in unchecked if not _checked(guard, known)]
+            unchecked = [guard for guard in unchecked if not checked(guard, known)]
             later = [n for n in waiting if not _evaluated(n, values, known, precision)]
             if not later or len(later) == len(waiting):
                 break
@@ -95,7 +95,7 @@ def evaluate(
     return values
 
 
-def _checked(guard: Guard, sizes: Mapping[str, int]) -> bool:
+def checked(guard: Guard, sizes: Mapping[str, int]) -> bool:
     """True if the guard holds, False if it cannot be told yet."""
     if not dims.symbols(*guard) <= sizes.keys():
         return False

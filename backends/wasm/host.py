@@ -14,7 +14,7 @@ from webconv.backends.kernel import COMPUTE, Entry
 from webconv.ir import dims
 from webconv.ir.graph import Program, Value
 from webconv.ir.op import Array, TensorType
-from webconv.ir.reference import bind_sizes
+from webconv.ir.reference import bind_sizes, checked
 from webconv.ir.schedule import run as run_schedule
 
 PAGE = 65536
@@ -77,8 +77,10 @@ class Instance:
         sizes: Mapping[str, int],
         states: Mapping[str, Array],
     ) -> dict[str, Array]:
-        """Bind, run and commit one entry of the module."""
+        """Bind, run and commit one entry of the module; raises ShapeError if sizes misfit."""
         graph, index = self.program.entries[entry], list(self.entries).index(entry)
+        for guard in graph.guards:
+            checked(guard, sizes)
         plan = self.descriptor["entries"][index]
         end = self._call(f"bind_{index}", *(sizes[s] for s in self.entries[entry].symbols))
         missing = end - self.memory.data_len(self.store)

@@ -14,6 +14,9 @@ import { WebconvError } from './errors.js';
 export const size = (dim, sizes) =>
   typeof dim === 'function' ? dim(sizes) : typeof dim === 'string' ? sizes[dim] : dim;
 
+/** How a size is computed, as people write it. @param {Dim} dim */
+const formula = (dim) => String(dim).replace(/\(?s\)? => |\bs\./g, '');
+
 /** @param {number[]} shape */
 export const count = (shape) => shape.reduce((product, n) => product * n, 1);
 
@@ -53,7 +56,7 @@ export function bindSizes({ symbols, inputs, values, outputs, guards }, given, s
 export function checkGuards(guards, sizes) {
   for (const [a, b] of guards) {
     if (size(a, sizes) !== size(b, sizes)) {
-      const values = `${a} = ${size(a, sizes)}, ${b} = ${size(b, sizes)}`;
+      const values = [a, b].map((dim) => `${formula(dim)} = ${size(dim, sizes)}`).join(', ');
       throw new WebconvError('shape', `two sizes must be equal, but ${values}`);
     }
   }
