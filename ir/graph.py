@@ -242,13 +242,15 @@ class Program:
     """Entries over shared constants and states; most programs have the one entry `main`.
 
     After `webconv.passes.stages` an entry with host operators is in `schedules`, and its stages are
-    among the entries.
+    among the entries. `layers` has the values that a frontend knows by the names of the model: what
+    edits may cut at; passes drop it.
     """
 
     entries: Mapping[str, Graph]
     states: tuple[State, ...] = ()
     name: str = "model"
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    layers: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = {s.name for s in self.states}

@@ -92,6 +92,13 @@ MODEL_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Make an input a state, whose next value is an output.",
     ),
     click.option(
+        "--stateful",
+        "stateful",
+        multiple=True,
+        metavar="LAYER",
+        help="Carry the states of a recurrent layer from run to run.",
+    ),
+    click.option(
         "--rename",
         "names",
         multiple=True,
@@ -173,6 +180,7 @@ class ModelOptions:
     input_shapes: dict[str, str]
     constants: dict[str, str]
     states: dict[str, str]
+    stateful: tuple[str, ...]
     names: dict[str, str]
     entries: dict[str, str]
     heads: dict[str, str]
@@ -208,6 +216,7 @@ class ModelOptions:
             {name: read_entry(name, v) for name, v in self.entries.items()},
             self.heads,
             self.names,
+            self.stateful,
         )
 
     @property

@@ -49,7 +49,7 @@ def rewrite(program: Program, rules: Sequence[Rule], explain: Explain | None = N
     entries = {name: rewriter.rewrite(graph) for name, graph in program.entries.items()}
     if all(entries[name] is graph for name, graph in program.entries.items()):
         return program
-    return dataclasses.replace(program, entries=entries)
+    return dataclasses.replace(program, entries=entries, layers={})
 
 
 class _Rewriter:

@@ -70,7 +70,7 @@ def _trace(
     outputs = tracer.model(model, [Tensor(v) for v in inputs.values()])
     problems.raise_all()
     graph = Graph(inputs, _named_outputs(model, outputs), tracer.reads, tracer.writes)
-    return Program({"main": graph}, tuple(tracer.states.values()), model.name)
+    return Program({"main": graph}, tuple(tracer.states.values()), model.name, layers=tracer.layers)
 
 
 def _named_outputs(model: Model, outputs: Any) -> dict[str, Value]:

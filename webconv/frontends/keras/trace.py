@@ -33,6 +33,7 @@ class Tracer:
         self.states: dict[str, State] = {}
         self.reads: dict[str, Value] = {}
         self.writes: dict[str, Value] = {}
+        self.layers: dict[str, tuple[Value, ...]] = {}
 
     def read_state(self, name: str, type: TensorType) -> Value:
         """The state's value: what was last written in this run, else what the last run left."""
@@ -84,6 +85,7 @@ class Tracer:
         if isinstance(argument, dict) and not isinstance(model.inputs, dict):
             argument = [argument.get(ref.layer) for ref in flatten(model.inputs)]
         outputs = self.model(model, flatten(argument))
+        self.remember(model.name, outputs)
         return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
 
     def layer(self, layer: Layer, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -99,7 +101,14 @@ class Tracer:
             self.problems.add(text)
             return None
         first_mask = bound.mask if layer.rule.keeps_mask else None
-        return _masked(outputs, first_mask, layer.name)
+        result = _masked(outputs, first_mask, layer.name)
+        self.remember(layer.name, result)
+        return result
+
+    def remember(self, name: str, outputs: Any) -> None:
+        """Note the outputs of a layer or model; those of a further call come behind."""
+        found = tuple(leaf.value for leaf in flatten(outputs) if isinstance(leaf, Tensor))
+        self.layers[name] = (*self.layers.get(name, ()), *found)
 
 
 def _masked(outputs: Any, mask: Value | None, name: str) -> Any:

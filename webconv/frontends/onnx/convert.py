@@ -51,7 +51,8 @@ def convert(
     scope = Scope({**inputs, **converter.fixed(model.graph, inputs, constants)})
     outputs = converter.graph(model.graph, scope)
     used = {name: v for name, v in inputs.items() if name not in constants}
-    return Program({"main": Graph(used, outputs)}, name=model.graph.name or "model")
+    layers = converter.layers(model.graph, scope)
+    return Program({"main": Graph(used, outputs)}, name=model.graph.name or "model", layers=layers)
 
 
 class Converter:
@@ -117,6 +118,18 @@ class Converter:
                 raise ModelFormatError(f"output {o.name!r} is not computed")
             outputs[o.name] = value
         return outputs
+
+    def layers(self, proto: onnx.GraphProto, scope: Scope) -> dict[str, tuple[Value, ...]]:
+        """What nodes give: by the names of the nodes, and by those of the tensors."""
+        tensors = {
+            name: v for node in proto.node for name in node.output if (v := scope.values.get(name))
+        }
+        nodes = {
+            node.name: tuple(tensors[name] for name in node.output if name in tensors)
+            for node in proto.node
+            if node.name
+        }
+        return {name: (v,) for name, v in tensors.items()} | nodes
 
     def node(self, node: onnx.NodeProto, scope: Scope) -> None:
         """Convert one node: its outputs enter `scope`. Errors name the operator and the node."""

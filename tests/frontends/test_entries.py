@@ -1,0 +1,305 @@
+"""Entries cut out of one Keras model, and recurrent layers whose states are carried."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx.helper
+import onnx.numpy_helper
+import pytest
+
+import webconv
+from tests.backends.test_wasm import instances
+from tests.frontends.layer_cases import L
+from tests.frontends.oracle import Array, assert_close, called, keras, randomise, sample, saved
+from webconv.cli import run
+from webconv.edits import Edits, edit
+from webconv.frontends.keras import load
+from webconv.frontends.onnx.convert import convert as convert_onnx
+from webconv.ir import dims
+from webconv.ir.errors import ModelFormatError, ShapeError
+from webconv.ir.graph import Constant, Program
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and NumPy warn about each other
+
+READS, WRITES, UNITS = 7, 5, 6
+ENTRIES = {
+    "encoder": (["read"], ["lstm.1", "lstm.2"]),
+    "decoder": (["previous", "lstm.1", "lstm.2"], ["dense", "lstm_1.1", "lstm_1.2"]),
+}
+CARRIED = Edits(
+    entries=ENTRIES,
+    states={"lstm.1": "lstm_1.1", "lstm.2": "lstm_1.2"},
+    names={"lstm.1": "h", "lstm.2": "c"},
+)
+
+
+def encoder_decoder() -> Any:
+    """The encoder-decoder of the Keras tutorial: one model, trained with the right answer."""
+    read = keras.Input((None, READS), name="read")
+    _, h, c = L.LSTM(UNITS, return_state=True, name="lstm")(read)
+    previous = keras.Input((None, WRITES), name="previous")
+    decoder = L.LSTM(UNITS, return_sequences=True, return_state=True, name="lstm_1")
+    steps, _, _ = decoder(previous, initial_state=[h, c])
+    model = keras.Model([read, previous], L.Dense(WRITES, "softmax", name="dense")(steps))
+    randomise(model)
+    return model
+
+
+@pytest.fixture(scope="module")
+def trained() -> Any:
+    return encoder_decoder()
+
+
+@pytest.fixture
+def program(trained: Any, tmp_path: Path) -> Program:
+    return load(saved(trained, tmp_path, ".keras"))
+
+
+def taught(trained: Any) -> tuple[list[Array], Array]:
+    """Both inputs of the whole model, and what it says at every step."""
+    arrays = [sample((2, 4, READS), "float32"), sample((2, 3, WRITES), "float32", 2)]
+    return arrays, called(trained, arrays)[0]
+
+
+def run_wasm(program: Program) -> Any:
+    """A function that runs an entry in wasmtime; states stay in the module."""
+    return next(instances(program)).run
+
+
+def test_states_by_hand(trained: Any, program: Program) -> None:
+    """The decoder's inputs are what its layer starts from, so the page hands h and c on."""
+    (read, previous), want = taught(trained)
+    step = run_wasm(edit(program, Edits(entries=ENTRIES)))
+    held = step({"read": read}, "encoder")
+    assert list(held) == ["lstm.1", "lstm.2"]
+    for k in range(3):
+        out = step({"previous": previous[:, k : k + 1], **held}, "decoder")
+        assert_close(out["dense"], want[:, k : k + 1])
+        held = {"lstm.1": out["lstm_1.1"], "lstm.2": out["lstm_1.2"]}
+
+
+def test_states_that_entries_share(trained: Any, program: Program) -> None:
+    """The encoder writes what the decoder reads; neither is an input or output any more."""
+    (read, previous), want = taught(trained)
+    cut = edit(program, CARRIED)
+    assert [s.name for s in cut.states] == ["h", "c"]
+    encoder, decoder = cut.entries["encoder"], cut.entries["decoder"]
+    assert (list(encoder.inputs), list(encoder.outputs)) == (["read"], [])
+    assert (list(encoder.reads), list(encoder.writes)) == ([], ["h", "c"])
+    assert (list(decoder.inputs), list(decoder.outputs)) == (["previous"], ["dense"])
+    step, states = run_wasm(cut), dict[str, Array]()
+    for _ in range(2):  # The encoder puts an end to what the decoder left.
+        step({"read": read}, "encoder")
+        cut.run({"read": read}, "encoder", states)
+        for k in range(3):
+            given = {"previous": previous[:, k : k + 1]}
+            assert_close(step(given, "decoder")["dense"], want[:, k : k + 1])
+            got = cut.run(given, "decoder", states)["dense"]
+            assert_close(got.astype(np.float32), want[:, k : k + 1])
+
+
+def test_the_likeliest_and_other_outputs(trained: Any, program: Program) -> None:
+    """A head is cut like its output, and an entry may give what is no state too."""
+    (read, previous), want = taught(trained)
+    entries = {**ENTRIES, "encoder": (["read"], ["lstm", "lstm.1", "lstm.2"])}
+    edits = Edits(entries=entries, states=CARRIED.states, heads={"dense": "argmax"})
+    step = run_wasm(edit(program, edits))
+    assert list(step({"read": read}, "encoder")) == ["lstm"]
+    assert (step({"previous": previous}, "decoder")["dense"] == want.argmax(-1)).all()
+
+
+def test_weights_are_stored_once(program: Program, tmp_path: Path) -> None:
+    """All entries of a bundle share one weights file, and each array in it is there once."""
+    entries = {"main": (["read", "previous"], ["dense"]), **ENTRIES}
+    three = webconv.convert(edit(program, Edits(entries=entries)), tmp_path / "three")
+    one = webconv.convert(program, tmp_path / "one")
+    sizes = [
+        [f.stat().st_size for f in b.path.iterdir() if f.name.startswith("weights-")]
+        for b in (three, one)
+    ]
+    assert sizes[0] == sizes[1]
+    assert len(sizes[0]) == 1
+    assert three.program.parameters == program.parameters
+    arrays = {n.op for g in three.program.entries.values() for n in g.nodes}
+    assert sum(isinstance(op, Constant) for op in arrays) < 12
+
+
+def test_from_the_command_line(trained: Any, tmp_path: Path) -> None:
+    model = saved(trained, tmp_path, ".keras")
+    states = ["--state", "lstm.1=lstm_1.1", "--state", "lstm.2=lstm_1.2"]
+    entries = [
+        *("--entry", "encoder=read:lstm.1,lstm.2"),
+        *("--entry", "decoder=previous,lstm.1,lstm.2:dense,lstm_1.1,lstm_1.2"),
+    ]
+    out = tmp_path / "out"
+    names = ["--rename", "lstm.1=h", "--rename", "lstm.2=c"]
+    assert run(["convert", str(model), "-o", str(out), *entries, *states, *names, "--quiet"]) == 0
+    made = webconv.Bundle.open(out).program
+    assert list(made.entries) == ["encoder", "decoder"]
+    assert [s.name for s in made.states] == ["h", "c"]
+    assert run(["verify", str(out), "--browser", "none"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("entries", "rule"),
+    [
+        ({"e": (["read"], ["lstm.3"])}, "there is no input, output or layer 'lstm.3'"),
+        ({"e": (["previous"], ["dense"])}, "entry 'e' needs read as inputs too"),
+    ],
+)
+def test_what_cannot_be_cut(entries: Any, rule: str, program: Program) -> None:
+    with pytest.raises(ModelFormatError, match=rule):
+        edit(program, Edits(entries=entries))
+
+
+def test_a_state_of_another_type(program: Program) -> None:
+    entries = {**ENTRIES, "decoder": (["previous", "lstm.1", "lstm.2"], ["dense", "lstm_1"])}
+    with pytest.raises(ShapeError, match=r"state 'lstm.1' is f32\[batch, 6\], but output 'lstm_1'"):
+        edit(program, Edits(entries=entries, states={"lstm.1": "lstm_1"}))
+
+
+def test_a_size_that_no_input_tells(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((None, 3)), L.MaxPooling1D(2, name="half"), L.LSTM(2)])
+    program = load(saved(model, tmp_path, ".keras"))
+    with pytest.raises(ShapeError, match="no run can tell the symbols"):
+        edit(program, Edits(entries={"e": (["half"], list(program.main.outputs))}))
+
+
+def test_a_layer_by_its_result(tmp_path: Path) -> None:
+    """A layer's name means what the layer gives, of each of its calls in turn."""
+    x = keras.Input((4,))
+    first, second = L.Dense(4, "tanh", name="first"), L.Dense(3, "relu", name="second")
+    model = keras.Model(x, second(first(first(x))))
+    randomise(model)
+    program = load(saved(model, tmp_path, ".keras"))
+    source, *_ = program.main.inputs
+    cut = edit(program, Edits(entries={"e": ([source], ["first", "first.1"])}))
+    array = sample((2, 4), "float32")
+    got = cut.run({source: array}, "e")
+    once = called(keras.Model(x, first(x)), [array])[0]
+    assert_close(got["first"].astype(np.float32), once)
+    twice = called(keras.Model(x, first(x)), [once])[0]
+    assert_close(got["first.1"].astype(np.float32), twice)
+
+
+# -- states of layers ------------------------------------------------------------------------------
+
+CELLS = {"lstm": L.LSTM, "gru": L.GRU, "rnn": L.SimpleRNN}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_stepping_with_carried_states(kind: str, tmp_path: Path) -> None:
+    """Step by step is what the window at once is; two layers, the last without a sequence."""
+    x = keras.Input((8, 3), name="x")
+    y = CELLS[kind](4, return_sequences=True, name="below")(x)
+    model = keras.Model(x, L.Dense(2, name="out")(CELLS[kind](5, name="above")(y)))
+    randomise(model)
+    shapes = {"x": (dims.symbol("batch"), dims.symbol("time"), 3)}
+    program = load(saved(model, tmp_path, ".keras"), input_shapes=shapes)
+    stateful = edit(program, Edits(stateful=("below", "above")))
+    names = ["h", "c"] if kind == "lstm" else ["h"]
+    assert [s.name for s in stateful.states] == [
+        f"{n}/{s}" for n in ("below", "above") for s in names
+    ]
+    array = sample((2, 8, 3), "float32")
+    want = called(model, [array])[0]
+    step, states = run_wasm(stateful), dict[str, Array]()
+    for part in np.split(array, [3, 4, 5, 6, 7], axis=1):
+        got = step({"x": part})["out"]
+        reference = stateful.run({"x": part}, states=states)["out"]
+    assert_close(got, want)
+    assert_close(reference.astype(np.float32), want)
+
+
+def test_keras_stateful_is_the_same(tmp_path: Path) -> None:
+    """`--stateful` of a layer and Keras's own `stateful=True` give one program."""
+    programs = []
+    for own in (True, False):
+        layers = [keras.Input(batch_shape=(2, 3, 2)), L.LSTM(4, stateful=own, name="lstm")]
+        model = keras.Sequential([*layers, L.Dense(1)])
+        randomise(model)
+        program = load(saved(model, tmp_path, ".keras"))
+        programs.append(program if own else edit(program, Edits(stateful=("lstm",))))
+    assert [[s.name for s in p.states] for p in programs] == [["lstm/h", "lstm/c"]] * 2
+    held: list[dict[str, Array]] = [{}, {}]
+    for k in range(3):
+        array = sample((2, 3, 2), "float32", k)
+        results = [
+            p.run(dict.fromkeys(p.main.inputs, array), states=s)[next(iter(p.main.outputs))]
+            for p, s in zip(programs, held, strict=True)
+        ]
+        np.testing.assert_array_equal(results[0], results[1])
+
+
+def onnx_lstm(initial: Array | None, direction: str = "forward") -> onnx.ModelProto:
+    """x [T, B, 3] through an LSTM of 4; `initial` is its h0, as ONNX has it."""
+    rng = np.random.default_rng(0)
+    count = 2 if direction == "bidirectional" else 1
+    arrays = {
+        "w": rng.normal(0, 0.4, (count, 16, 3)),
+        "r": rng.normal(0, 0.4, (count, 16, 4)),
+        **({} if initial is None else {"h0": initial}),
+    }
+    weights = [onnx.numpy_helper.from_array(a.astype("float32"), n) for n, a in arrays.items()]
+    inputs = ["x", "w", "r", "", "", *([] if initial is None else ["h0"])]
+    node = onnx.helper.make_node(
+        "LSTM", inputs, ["y", "y_h"], "recurrence", hidden_size=4, direction=direction
+    )
+    shapes: list[tuple[str, list[str | int | None]]] = [
+        ("x", ["time", 2, 3]),
+        ("y_h", [count, 2, 4]),
+    ]
+    types = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in shapes
+    ]
+    graph = onnx.helper.make_graph([node], "g", types[:1], types[1:], weights)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)])
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("layer", ["recurrence", "y_h"])
+def test_onnx(layer: str, given: bool) -> None:
+    """By the node's name or the tensor's; a constant initial state is where it starts."""
+    initial = np.random.default_rng(1).normal(0, 1, (1, 2, 4)) if given else None
+    program = convert_onnx(onnx_lstm(initial), Path(), {}, {})
+    stateful = edit(program, Edits(stateful=(layer,)))
+    assert [s.name for s in stateful.states] == [f"{layer}/h", f"{layer}/c"]
+    array = sample((6, 2, 3), "float32")
+    want = program.run({"x": array})["y_h"].astype(np.float32)
+    step = run_wasm(stateful)
+    for part in np.split(array, 3):
+        got = step({"x": part})["y_h"]
+    assert_close(got, want)
+
+
+def test_onnx_entries() -> None:
+    """Tensors are what entries name, nodes too."""
+    program = convert_onnx(onnx_lstm(None), Path(), {}, {})
+    cut = edit(program, Edits(entries={"e": (["x"], ["y", "recurrence.1"])}))
+    got = cut.run({"x": sample((6, 2, 3), "float32")}, "e")
+    np.testing.assert_array_equal(got["y"][-1], got["recurrence.1"])
+
+
+def test_what_cannot_be_stateful(trained: Any, program: Program, tmp_path: Path) -> None:
+    rule = "layer 'dense' has no LSTM, GRU or RNN .* such layers are lstm, lstm_1"
+    with pytest.raises(ModelFormatError, match=rule):
+        edit(program, Edits(stateful=("dense",)))
+    with pytest.raises(ModelFormatError, match=r"'lstm_1/h': its initial value is computed"):
+        edit(program, Edits(stateful=("lstm_1",)))
+    both = convert_onnx(onnx_lstm(None, "bidirectional"), Path(), {}, {})
+    with pytest.raises(ModelFormatError, match="from the last step to the first"):
+        edit(both, Edits(stateful=("recurrence",)))
+
+
+def test_stateful_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = keras.Sequential([keras.Input((16, 3), name="x"), L.LSTM(4, name="memory")])
+    path = saved(model, tmp_path, ".keras")
+    options = ["--input-shape", "x=batch,time,3", "--stateful", "memory"]
+    assert run(["inspect", str(path), *options, "--json", "-"]) == 0
+    described = json.dumps(json.loads(capsys.readouterr().out))
+    assert "memory/h" in described

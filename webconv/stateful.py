@@ -1,0 +1,115 @@
+"""`--stateful`: a recurrent layer starts where the last run left it, as Keras's `stateful=True`.
+
+A model that was trained on windows so becomes one that reads step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from webconv.frontends import common
+from webconv.ir.errors import ModelFormatError
+from webconv.ir.graph import Graph, Input, Node, Program, State, Value, toposort
+from webconv.ir.graph import input as new_input
+from webconv.ir.op import Array, TensorType
+from webconv.ir.ops.recurrent import Recurrent
+from webconv.ir.reference import evaluate
+from webconv.passes.substitute import substitute
+
+# What the states of RNN, GRU and LSTM are called, as Keras has it.
+NAMES = ("h", "c")
+
+
+def make_stateful(program: Program, layer: str) -> Program:
+    """`program` with the states of its layer `layer` carried from run to run.
+
+    They are called `<layer>/h` and, of an LSTM, `<layer>/c`, both [B, H]; where the layer has
+    several such operators `<layer>/0/h` and so on. They start at what the initial states are, if
+    that is constant, else ModelFormatError; also for a layer without, or one that runs backwards.
+    """
+    count = len(_recurrent(program, layer))
+    if not count:
+        known = ", ".join(name for name in program.layers if _recurrent(program, name))
+        rule = f"layer {layer!r} has no LSTM, GRU or RNN whose states could be carried"
+        raise ModelFormatError(f"{rule}; such layers are {known}" if known else rule)
+    for k in range(count):
+        # Found anew, since a change makes new nodes of all that come behind.
+        node = _recurrent(program, layer)[k]
+        program = _carry(program, node, layer if count == 1 else f"{layer}/{k}")
+    return program
+
+
+def _recurrent(program: Program, layer: str) -> list[Node]:
+    """The recurrent operators of a layer: behind its outputs, and not behind another layer's."""
+    own = set(program.layers.get(layer, ()))
+    others = {v for values in program.layers.values() for v in values} - own
+    reached: set[Node] = set()
+    stack = [v.node for v in own]
+    while stack:
+        node = stack.pop()
+        if node not in reached:
+            reached.add(node)
+            stack += [v.node for v in node.inputs if v is not None and v not in others]
+    order = toposort(own)
+    return [n for n in order if n in reached and isinstance(n.op, Recurrent)]
+
+
+def _carry(program: Program, node: Node, name: str) -> Program:
+    """`program` with the states of one recurrent operator read and written."""
+    op = node.op
+    assert isinstance(op, Recurrent)
+    if op.direction != "forward":
+        rule = "it also runs from the last step to the first, so no state can go on in the next run"
+        raise ModelFormatError(f"layer {name!r}: {rule}")
+    fixed, given, mask = op.split(node.inputs)
+    x, _, r = fixed[:3]
+    assert isinstance(x, Value)
+    assert isinstance(r, Value)
+    kind = TensorType(x.type.dtype, (x.shape[1], r.shape[-1]))
+    names = [f"{name}/{own}" for own in NAMES[: op.states]]
+    states = [State(n, kind, _initial(n, v)) for n, v in zip(names, given, strict=True)]
+    reads = {n: new_input(n, kind) for n in names}
+    held = [common.expand_dims(v, 0) for v in reads.values()]
+    made = Node(op, (*fixed, *held, mask), node.name)  # type: ignore[arg-type]
+    finals = (common.squeeze(v, 0) for v in made.outputs[1:])
+    writes = dict(zip(names, finals, strict=True))
+    changes = dict(zip(node.outputs, made.outputs, strict=True))
+    # All at once, so that what layers name are the nodes of the entries.
+    named: dict[tuple[str, str, str | int], Value] = {
+        ("layer", key, k): v for key, values in program.layers.items() for k, v in enumerate(values)
+    }
+    for entry, graph in program.entries.items():
+        named |= {("output", entry, n): v for n, v in graph.outputs.items()}
+        named |= {("write", entry, n): v for n, v in graph.writes.items()}
+    new = substitute(named, changes)
+    entries = dict(program.entries)
+    for entry, graph in program.entries.items():
+        if node in graph.nodes:
+            entries[entry] = Graph(
+                graph.inputs,
+                {n: new["output", entry, n] for n in graph.outputs},
+                {**graph.reads, **reads},
+                {**{n: new["write", entry, n] for n in graph.writes}, **writes},
+            )
+    layers = {
+        key: tuple(new["layer", key, k] for k in range(len(values)))
+        for key, values in program.layers.items()
+    }
+    return replace(program, entries=entries, states=(*program.states, *states), layers=layers)
+
+
+def _initial(name: str, value: object) -> Array | None:
+    """The initial state [B, H] that is given as [1, B, H]; B is 1 where it is open."""
+    if not isinstance(value, Value):
+        return None
+    nodes = toposort([value])
+    if any(isinstance(n.op, Input) for n in nodes):
+        rule = "its initial value is computed from inputs; carry that by --state instead"
+        raise ModelFormatError(f"state {name!r}: {rule}")
+    graph = Graph({}, {name: value})
+    symbols: Sequence[str] = graph.free_symbols
+    array = evaluate(graph, {}, dict.fromkeys(symbols, 1), np.float32)[value]
+    return np.asarray(array[0], value.type.dtype.numpy)
