@@ -19,6 +19,7 @@ from webconv.passes.recurrences_bodies import step_by_counter, take_constants
 from webconv.passes.recurrences_cells import Cell, Cells
 from webconv.passes.recurrences_layers import Layer, layers
 from webconv.passes.recurrences_scan import reached, scan_layer
+from webconv.passes.recurrences_stacks import stack_of_results, stack_of_shapes
 from webconv.passes.recurrences_steps import stack_of_steps, step, step_by_index
 from webconv.passes.substitute import rewire
 
@@ -79,7 +80,8 @@ def recognise(program: Program) -> tuple[Program, Recognition]:
     entries = {name: _recognised(graph, found) for name, graph in prepared.entries.items()}
     if not found.layers:
         return prepared, found
-    return rewrite(replace(prepared, entries=entries), (*MOVEMENT, stack_of_steps)), found
+    rules = (*MOVEMENT, stack_of_steps, stack_of_shapes, stack_of_results)
+    return rewrite(replace(prepared, entries=entries), rules), found
 
 
 def _may_hold_cells(graph: Graph) -> bool:

@@ -34,7 +34,7 @@ def step(x: Value, t: int) -> Value:
 
 def stacked(values: Sequence[Value]) -> Value:
     """Values `[...]` along a new first axis: the sequence that they are the steps of, if any."""
-    found = _common_sequence(values)
+    found = common_sequence(values)
     if found is not None:
         return reshaped(found, (len(values), *values[0].shape))
     parts = [reshaped(v, (1, *v.shape)) for v in values]
@@ -62,14 +62,14 @@ def stack_of_steps(node: Node, uses: Uses) -> Value | None:
                 all(v is not None and v.type == first.type for v in parts)
                 and first.shape[axis] == 1
             ):
-                found = _common_sequence([v for v in parts if v is not None])
+                found = common_sequence([v for v in parts if v is not None])
                 if found is not None:
                     rest = [d for a, d in enumerate(first.shape) if a != axis]
                     return moved(reshaped(found, (len(parts), *rest)), 0, axis)
     return None
 
 
-def _common_sequence(values: Sequence[Value]) -> Value | None:
+def common_sequence(values: Sequence[Value]) -> Value | None:
     """What the values are steps of at equal distances, the axis of the steps in front."""
     first = values[0]
     if any(v.type != first.type for v in values):

@@ -1,0 +1,133 @@
+"""The same computation for every step as one computation for all of them.
+
+A loop that applies a layer to each step and stacks the results is the layer on the stacked steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from webconv.ir import ops
+from webconv.ir.dims import Dim
+from webconv.ir.graph import Node, Value
+from webconv.ir.op import Op, normalise_axis
+from webconv.passes.driver import Uses
+from webconv.passes.recurrences_steps import common_sequence, moved, reshaped
+
+
+def stack_of_results(node: Node, uses: Uses) -> Value | None:
+    """stack(f(a), f(b), ...) -> f(stack(a, b, ...))"""
+    match node:
+        case Node(ops.Concat(axis), [Value() as first, _, *_] as parts):
+            axis = normalise_axis(axis, first.type.rank)
+            steps = [_without(v, axis) for v in parts if v is not None]
+            results = [v for v in steps if v is not None]
+            if len(results) < len(parts) or any(v.type != results[0].type for v in results):
+                return None
+            lifted = _lifted(results)
+            return None if lifted is None else moved(lifted, 0, axis)
+    return None
+
+
+def stack_of_shapes(node: Node, uses: Uses) -> Value | None:
+    """stack(reshape(a), reshape(b), ...) -> reshape(stack(a, b, ...)), for steps of a sequence"""
+    match node:
+        case Node(ops.Concat(axis), [Value() as first, _, *_] as parts):
+            axis = normalise_axis(axis, first.type.rank)
+            shapes = [v.node for v in parts if v is not None and v.shape[axis] == 1]
+            if len(shapes) < len(parts) or not all(isinstance(n.op, ops.Reshape) for n in shapes):
+                return None
+            steps = [n.inputs[0] for n in shapes if n.inputs[0] is not None]
+            found = common_sequence(steps)
+            if found is not None and all(v.type == first.type for v in parts if v is not None):
+                rest = [n for a, n in enumerate(first.shape) if a != axis]
+                return moved(reshaped(found, (len(parts), *rest)), 0, axis)
+    return None
+
+
+def _without(value: Value, axis: int) -> Value | None:
+    """What `value` is with a new axis of size 1, if that is all it is."""
+    if value.shape[axis] != 1:
+        return None
+    rest = (*value.shape[:axis], *value.shape[axis + 1 :])
+    match value:
+        case Value(Node(ops.Reshape(), [Value() as x])) if x.shape == rest:
+            return x
+    return None
+
+
+def stack(values: Sequence[Value]) -> Value:
+    """Values along a new first axis."""
+    parts = [reshaped(v, (1, *v.shape)) for v in values]
+    made: Value = ops.Concat(0)(*parts)
+    return made
+
+
+def _lifted(results: Sequence[Value]) -> Value | None:
+    """The stack of results that one operator gives on the steps' own inputs."""
+    first = results[0]
+    nodes = [v.node for v in results]
+    op = nodes[0].op
+    alike = all(n.op == op and len(n.inputs) == len(nodes[0].inputs) for n in nodes)
+    if not alike or len(nodes[0].outputs) > 1 or not nodes[0].inputs:
+        return None
+    columns = list(zip(*(n.inputs for n in nodes), strict=True))
+    own = [k for k, column in enumerate(columns) if any(v is not column[0] for v in column)]
+    if not own or any(v is None for k in own for v in columns[k]):
+        return None
+    if any(v.type != columns[k][0].type for k in own for v in columns[k]):
+        return None
+    wide = _with_steps(op, columns, own, first.shape, len(nodes))
+    if wide is None or _follow_each_other(results):
+        return None
+    inputs = [stack(column) if k in own else column[0] for k, column in enumerate(columns)]
+    made: Value = wide(*inputs)
+    return made
+
+
+def _with_steps(
+    op: Op,
+    columns: Sequence[Sequence[Value]],
+    own: Sequence[int],
+    shape: Sequence[Dim],
+    count: int,
+) -> Op | None:
+    """`op` with an axis of steps in front of what differs from step to step."""
+    rank = len(shape)
+    ranks = {columns[k][0].type.rank for k in own}
+    match op:
+        case ops.Elementwise() | ops.Where() | ops.Cast():
+            # What lacks axes would meet the steps with its first.
+            return op if ranks == {rank} else None
+        case ops.MatMul():
+            shared = columns[1][0].type.rank == 2 if own == [0] else own == [0, 1]
+            return op if shared and ranks == {rank} else None
+        case ops.Reshape(target):
+            return ops.Reshape((count, *target))
+        case ops.Transpose(order):
+            return ops.Transpose((0, *(a + 1 for a in order)))
+        case ops.Slice(starts, sizes, steps):
+            return ops.Slice((0, *starts), (count, *sizes), (1, *steps))
+        case ops.Gather(axis) if own == [1] and axis == 0:
+            return op
+        case ops.Concat(axis) if len(own) == len(columns):
+            return ops.Concat(normalise_axis(axis, rank) + 1)
+        case ops.Softmax(axis):
+            return replace(op, axis=normalise_axis(axis, rank) + 1)
+    return None
+
+
+def _follow_each_other(results: Sequence[Value]) -> bool:
+    """True if a step's result enters a later one's: then they are a recurrence."""
+    wanted = set(results)
+    stack = [v for r in results for v in r.node.inputs if v is not None]
+    seen: set[Value] = set()
+    while stack:
+        value = stack.pop()
+        if value in wanted:
+            return True
+        if value not in seen:
+            seen.add(value)
+            stack += [v for v in value.node.inputs if v is not None]
+    return False
