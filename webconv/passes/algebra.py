@@ -56,16 +56,6 @@ def drop_same_branches(node: Node, uses: Uses) -> Value | None:
     return None
 
 
-def gate_by_itself(node: Node, uses: Uses) -> Value | None:
-    """x * sigmoid(x) -> swish(x), which reads x once"""
-    match node:
-        case Node(ops.Mul(), [Value() as x, Value(Node(ops.Sigmoid(), [Value() as y]))]) if x is y:
-            return ops.Swish()(x)
-        case Node(ops.Mul(), [Value(Node(ops.Sigmoid(), [Value() as y])), Value() as x]) if x is y:
-            return ops.Swish()(x)
-    return None
-
-
 def add_negative(node: Node, uses: Uses) -> Value | None:
     """x - c -> x + (-c)"""
     match node:
@@ -191,7 +181,6 @@ ALGEBRA: tuple[Rule, ...] = (
     cancel_involution,
     apply_once,
     drop_same_branches,
-    gate_by_itself,
     add_negative,
     multiply_by_reciprocal,
     use_simpler_power,

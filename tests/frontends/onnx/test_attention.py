@@ -11,7 +11,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from tests.backends.test_wasm import run_program
-from tests.frontends.onnx.against_onnxruntime import agree, model
+from tests.frontends.onnx.against_onnxruntime import agree, model, wanted
 from webconv.frontends.onnx.convert import convert
 from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
 
@@ -309,6 +309,38 @@ def test_multi_head_attention(form: str, unidirectional: int, past: int) -> None
     options = {"num_heads": 2, "unidirectional": unidirectional, "outputs": 3}
     shapes = symbolic(inputs, **dict.fromkeys("qkv", "batch length _"))
     check("MultiHeadAttention", inputs, weights=["b"], shapes=shapes, **options)
+
+
+@pytest.mark.parametrize("unidirectional", [0, 1])
+def test_multi_head_attention_shows_its_scores(unidirectional: int) -> None:
+    inputs = {"q": normal(B, LENGTH, WIDTH), "k": normal(B, LENGTH, WIDTH, seed=1)}
+    inputs |= {"v": normal(B, LENGTH, WIDTH, seed=2), "b": None, "mask": mask_of("raw", LENGTH)}
+    options = {"num_heads": 2, "unidirectional": unidirectional, "outputs": 4}
+    made = model("MultiHeadAttention", inputs, domain="com.microsoft", **options)
+    for output in made.graph.output:
+        output.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    feeds = {n: a for n, a in inputs.items() if a is not None}
+    want, program = wanted(made, feeds), convert(made, Path(), {}, {})
+    for got in (program.run(feeds), run_program(program, feeds)):
+        for name, expected in zip(got, want, strict=True):
+            np.testing.assert_allclose(got[name], expected, 1e-5, 1e-5)
+
+
+def test_symbols_stand_for_any_length() -> None:
+    inputs = {**queries(groups=2), "mask": normal(B, 1, T, S, seed=3)}
+    shapes = symbolic(inputs, **SYMBOLS, mask="batch _ length keys")
+    made = model("Attention", inputs, opset=23, shapes=shapes, is_causal=1)
+    program = convert(made, Path(), {}, {})
+    for b, t, s in ((1, 1, 1), (3, 9, 17), (2, 64, 64)):
+        given = {
+            "q": normal(b, 4, t, H),
+            "k": normal(b, 2, s, H, seed=1),
+            "v": normal(b, 2, s, V, seed=2),
+            "mask": normal(b, 1, t, s, seed=3),
+        }
+        (want,) = wanted(made, given)
+        for got in (program.run(given), run_program(program, given)):
+            np.testing.assert_allclose(got["y0"], want, 1e-5, 1e-5)
 
 
 def test_multi_head_attention_across() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from webconv.frontends import common
 from webconv.frontends.onnx.operators import masks
 from webconv.frontends.onnx.operators.contributed import contributed, refuse
-from webconv.frontends.onnx.operators.heads import Attention, head_size, heads, joined
+from webconv.frontends.onnx.operators.heads import LOWEST, Attention, head_size, heads, joined
 from webconv.frontends.onnx.operators.masks import Mask, places, positions, shorter_than
 from webconv.frontends.onnx.operators.rotary import rotated
 from webconv.ir import dims, dtypes, ops
@@ -167,7 +167,7 @@ def multi_head_attention(
     scale: float = 0.0,
     unidirectional: int = 0,
 ) -> tuple[Value, ...]:
-    """Projected queries, keys and values attend; also the present keys and values, the weights."""
+    """Projected queries, keys and values attend; also the present keys and values, the scores."""
     refuse(past_sequence_length=past_sequence_length, cache_indirection=cache_indirection)
     q, k, v = _unpacked(query, key, value, bias, num_heads)
     before: Dim = 0
@@ -178,8 +178,9 @@ def multi_head_attention(
         key_padding_mask, attention_bias, mask_filter_value, unidirectional, q, before, k.shape[2]
     )
     whole = Attention(q, k, v, mask, _scale(q, scale))
-    weights = whole.weights(whole.scores().biased)
-    return joined(whole.output(weights)), k, v, whole.shown(weights)
+    biased = whole.scores().biased
+    y = joined(whole.output(whole.weights(biased)))
+    return y, k, v, whole.shown(whole.forbidden(biased, LOWEST))
 
 
 @contributed("RotaryEmbedding")

@@ -19,6 +19,9 @@ from webconv.ir import dims, dtypes, ops
 from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
 
+# What has no weight beside any other score.
+LOWEST = float(np.finfo(np.float32).min)
+
 
 class Scores(NamedTuple):
     """The products of queries and keys: scaled, then capped, then with the bias."""
@@ -128,7 +131,7 @@ class Attention:
         if allowed is None:
             return self._softmax(biased)
         allowed = group(allowed, self.groups)
-        lowest = common.scalar(float(np.finfo(np.float32).min), biased)
+        lowest = common.scalar(LOWEST, biased)
         y = self._softmax(ops.Where()(allowed, biased, lowest))
         # Beside any allowed score the lowest number has the weight 0 by itself.
         return y if self.mask.some else ops.Where()(allowed, y, common.scalar(0, y))
@@ -151,12 +154,12 @@ class Attention:
         y = ungroup(ops.MatMul()(common.cast(weights, v.type.dtype), v), self.groups)
         return common.cast(y, self.q.type.dtype)
 
-    def forbidden(self, biased: Value) -> Value:
-        """Scores with -inf where attention is not allowed."""
+    def forbidden(self, biased: Value, value: float = -math.inf) -> Value:
+        """Scores with `value` where attention is not allowed."""
         if self.mask.allowed is None:
             return biased
         allowed = group(self.mask.allowed, self.groups)
-        return ops.Where()(allowed, biased, common.scalar(-math.inf, biased))
+        return ops.Where()(allowed, biased, common.scalar(value, biased))
 
     def shown(self, x: Value) -> Value:
         """Scores or weights as an output, [B, N, T, S]."""
