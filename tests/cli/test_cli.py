@@ -261,17 +261,21 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_serve_serves_until_it_is_ended(bundle: Bundle) -> None:
     command = [sys.executable, "-c", "from webconv.cli import main; main()", "serve", "--port", "0"]
+    # Where the shell ignores SIGINT for this run (a job in the background), the server must not.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*command, str(bundle.path)], stdout=subprocess.PIPE, text=True
     ) as served:
+        signal.signal(signal.SIGINT, before)
         assert served.stdout is not None
         try:
             url = served.stdout.readline().split()[1]
             with urllib.request.urlopen(url) as reply:
                 assert b"<!doctype html>" in reply.read()
-        finally:
             served.send_signal(signal.SIGINT)
             assert served.wait(20) == 130
+        finally:
+            served.kill()
 
 
 def test_a_port_in_use_is_said(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
