@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -267,8 +266,8 @@ def test_external_data_elsewhere(location: str, tmp_path: Path) -> None:
     (tmp_path / "secret.bin").write_bytes(bytes(64))
     folder = tmp_path / "model"
     folder.mkdir()
-    os.symlink(tmp_path / "secret.bin", folder / "link.bin")
-    os.symlink(tmp_path, folder / "folder")
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    (folder / "folder").symlink_to(tmp_path)
     proto = model([node("Add", "x w", "y")], initializers=(external(location),))
     message = refused(proto, folder)
     assert "tensor 'w' lies in" in message
