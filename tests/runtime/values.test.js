@@ -162,7 +162,10 @@ for (const [shapes, given, code, message] of [
 test('guards and too small inputs are refused', () => {
   const guarded = { ...entry(['batch', 'time']), guards: [['time', (s) => 2 * s.batch]] };
   assert.deepEqual(bind(guarded, [[8, [2, 4]]]), { batch: 2, time: 4 });
-  assert.throws(() => bind(guarded, [[6, [2, 3]]]), failure('shape', /must be equal.* time = 3, 2 \* batch = 4/));
+  assert.throws(
+    () => bind(guarded, [[6, [2, 3]]]),
+    failure('shape', /must be equal.* time = 3, 2 \* batch = 4/),
+  );
   const small = { ...entry(['batch', 'time']), outputs: [tensor('y', 'f32', [(s) => s.time - 2])] };
   assert.throws(() => bind(small, [[1, [1, 1]]]), failure('shape', /too small: .*'y'.*\[-1\]/));
 });
