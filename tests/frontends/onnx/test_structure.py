@@ -112,7 +112,7 @@ def test_an_axis_must_be_constant() -> None:
     text = """agraph (float[2, 3] x, int64[1] axes) => (float[a, b] y) {
         y = ReduceSum(x, axes)
     }"""
-    with pytest.raises(ShapeError, match="'axes' .* is an input; give its value with --const"):
+    with pytest.raises(ShapeError, match=r"'axes' .* is an input; give its value with --const"):
         program(text)
     made = program(text, constants={"axes": [1]})
     got = made.run({"x": np.ones((2, 3), np.float32)})["y"]
