@@ -66,7 +66,7 @@ const nameOf = (info) =>
 /** @implements {Session} */
 class WebgpuSession {
   variant = 'f32';
-  stats = { dispatches: 0, submits: 0, pipelines: 0 };
+  stats = { dispatches: 0, submits: 0, pipelines: 0, bytesRead: 0 };
   /** @type {GPUDeviceLostInfo | undefined} */
   lost;
   /** @type {Map<string, GPUBuffer>} Slots, inputs and the one for reading back, by name. */
@@ -422,6 +422,7 @@ class WebgpuSession {
       return parts.map(({ type }) => new type());
     }
     await target.mapAsync(1, 0, end);
+    this.stats.bytesRead += end;
     const mapped = target.getMappedRange(0, end);
     const arrays = parts.map(({ length, type }, k) => new type(mapped, offsets[k], length).slice());
     target.unmap();
