@@ -13,10 +13,10 @@ PRETTY := '{runtime_js,examples,benchmarks,tests,webconv/verify}/**/*.{js,ts,css
 demo: build/.installed build/.browser
 	$(PY) -m scripts.demo
 
-test: build/.developer build/.browser build/.node
+test: build/.developer build/.browser build/.chainer build/.node
 	$(PY) -m pytest
 
-test-all: build/.developer build/.browser build/.node
+test-all: build/.developer build/.browser build/.chainer build/.node
 	$(PY) -m pytest --all
 
 check: build/.developer build/.node
@@ -41,6 +41,9 @@ bench: build/.developer build/.browser build/.node
 accept: build/.developer build/.browser build/.node
 	$(PY) -m scripts.accept
 
+oracles: build/.chainer
+	build/chainer/bin/python -m tests.frontends.chainer.generate oracles tests/frontends/chainer/oracles
+
 build/.venv:
 	mkdir -p build
 	$(PYTHON) -m venv .venv
@@ -56,6 +59,10 @@ build/.developer: build/.installed
 
 build/.browser: build/.installed scripts/install_browser.sh
 	sh scripts/install_browser.sh
+	touch $@
+
+build/.chainer: build/.venv scripts/install_chainer.sh pyproject.toml
+	sh scripts/install_chainer.sh $(PYTHON)
 	touch $@
 
 build/.node: build/.developer package-lock.json

@@ -127,8 +127,14 @@ def _same_array(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
 
 
 def _short(values: Sequence[Any]) -> str:
-    texts = dict.fromkeys(" ".join(repr(v).split())[:60] for v in values)
+    texts = dict.fromkeys(_text(v) for v in values)
     return " and ".join([*texts][:3])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.size > 8:
+        return f"{value.dtype}{list(value.shape)}"
+    return " ".join(repr(value).split())[:60]
 
 
 def aligned(tapes: Sequence[Tape], samples: Sequence[Sample]) -> Tape:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,9 +21,13 @@ from chainer.functions.math import ceil as ceil_module
 from chainer.functions.math import fix as fix_module
 from chainer.functions.math import floor as floor_module
 from chainer.functions.math import sign as sign_module
+from chainer.functions.pooling import max_pooling_nd as max_pooling_module
+from chainer.functions.pooling.upsampling_2d import Upsampling2D
 from chainer.functions.rnn import n_step_gru, n_step_lstm, n_step_rnn
 from chainer.links.rnn.n_step_rnn import NStepRNNBase
+from chainer.utils import conv_nd
 
+UPSAMPLING = ("kh", "kw", "sy", "sx", "ph", "pw", "outh", "outw", "cover_all")
 GATES = {"lstm": 8, "gru": 6, "rnn_tanh": 2, "rnn_relu": 2}
 
 
@@ -67,9 +72,19 @@ class Sign(Composite):
     """F.sign."""
 
 
+class MaxPoolingWithIndices(Composite):
+    """F.max_pooling_*(return_indices=True), with the indices as the second output."""
+
+
+class UpsamplingVariable(Composite):
+    """F.upsampling_2d, with the indices as the second input."""
+
+
 class WhereVariable(Composite):
     """F.where, with its condition as the first input."""
 
+
+ABSENT = object()
 
 _active: list[bool] = []
 
@@ -88,7 +103,7 @@ def composites_off() -> Iterator[None]:
 def composites() -> Iterator[None]:
     """While it lasts, Chainer's functions are those of this file."""
     changes = list(_changes())
-    kept = [(place, name, getattr(place, name)) for place, name, _ in changes]
+    kept = [(place, name, vars(place).get(name, ABSENT)) for place, name, _ in changes]
     _active.append(True)
     try:
         for place, name, value in changes:
@@ -96,11 +111,22 @@ def composites() -> Iterator[None]:
         yield
     finally:
         for place, name, value in kept:
-            setattr(place, name, value)
+            if value is ABSENT:
+                delattr(place, name)
+            else:
+                setattr(place, name, value)
         _active.pop()
 
 
 def _changes() -> Iterator[tuple[Any, str, Any]]:
+    # Chainer 7 uses names that NumPy has dropped since.
+    for name, plain in (("float", float), ("int", int), ("bool", bool), ("object", object)):
+        if name not in vars(np):
+            yield np, name, plain
+    pooling = _max_pooling(F.max_pooling_nd)
+    yield F, "max_pooling_nd", pooling
+    yield max_pooling_module, "max_pooling_nd", pooling
+    yield F, "upsampling_2d", _upsampling(F.upsampling_2d)
     pairs = (
         ("floor", floor_module, Floor),
         ("ceil", ceil_module, Ceil),
@@ -134,6 +160,43 @@ def _where(original: Callable[..., Any]) -> Callable[..., Any]:
         if not _active[-1]:
             return original(condition, x, y)
         return WhereVariable(original).apply((condition, x, y))[0]
+
+    return replacement
+
+
+def _max_pooling(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def replacement(x: Any, ksize: Any, *rest: Any, **options: Any) -> Any:
+        given = inspect.signature(original).bind(x, ksize, *rest, **options)
+        given.apply_defaults()
+        names = given.arguments
+        if not _active[-1] or not names["return_indices"]:
+            return original(x, ksize, *rest, **options)
+        ndim = x.ndim - 2
+        stride = names["ksize"] if names["stride"] is None else names["stride"]
+        node = MaxPoolingWithIndices(
+            lambda a: original(a, *given.args[1:], **given.kwargs),
+            ksize=conv_nd.as_tuple(names["ksize"], ndim),
+            stride=conv_nd.as_tuple(stride, ndim),
+            pad=conv_nd.as_tuple(names["pad"], ndim),
+            cover_all=names["cover_all"],
+        )
+        return node.apply((x,))
+
+    return replacement
+
+
+def _upsampling(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def replacement(x: Any, indexes: Any, *rest: Any, **options: Any) -> Any:
+        if not _active[-1] or not isinstance(indexes, chainer.Variable):
+            return original(x, indexes, *rest, **options)
+        plain = Upsampling2D(indexes.array, *rest, **options)
+        node = UpsamplingVariable(
+            lambda a, where: original(a, where, *rest, **options),
+            **{k: v for k, v in vars(plain).items() if k in UPSAMPLING},
+        )
+        return node.apply((x, indexes))[0]
 
     return replacement
 

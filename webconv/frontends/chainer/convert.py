@@ -91,7 +91,7 @@ def _leaf(leaf: Leaf) -> Value:
     if leaf.kind == "made":
         made: Value = _made_of_sizes(leaf)
         return made
-    return graph.constant(np.ascontiguousarray(leaf.array).reshape(leaf.array.shape), leaf.name)
+    return graph.constant(np.array(leaf.array, order="C"), leaf.name)
 
 
 def _made_of_sizes(leaf: Leaf) -> Any:

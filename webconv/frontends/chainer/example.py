@@ -80,7 +80,7 @@ def resized(array: Array, shape: Sequence[int]) -> Array:
     for axis, n in enumerate(shape):
         if n != out.shape[axis]:
             out = np.take(out, np.arange(n) % out.shape[axis], axis)
-    return np.ascontiguousarray(out)
+    return np.array(out, order="C")
 
 
 def disturbed(array: Array) -> Array:
@@ -90,4 +90,4 @@ def disturbed(array: Array) -> Array:
         moved = flat + (0.5 + 0.25 * np.sin(np.arange(flat.size))).astype(flat.dtype)
     else:
         moved = np.roll(flat, 1)
-    return np.ascontiguousarray(moved.reshape(array.shape).astype(array.dtype))
+    return np.array(moved.reshape(array.shape), array.dtype, order="C")

@@ -15,7 +15,6 @@ from webconv.frontends.common import cast, scalar
 from webconv.frontends.einsum import einsum
 from webconv.ir import dims, graph, ops
 from webconv.ir.dims import Dim
-from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Value
 from webconv.ir.op import normalise_axis
 
@@ -320,5 +319,21 @@ def einsum_(call: Applied, *xs: Value) -> Value:
 
 @function("CooMatMul")
 def coo_matmul(call: Applied, sp: Value, dn: Value) -> Value:
-    """A sparse matrix, of places that are known, times a dense one."""
-    raise UnsupportedError("products of sparse matrices are not supported; use F.matmul")
+    """A sparse matrix, whose places are known, times a dense one."""
+    rows, columns = np.asarray(call.sp_row), np.asarray(call.sp_col)
+    m, k = call.sp_shape
+    lead = rows.shape[:-1]
+    batch = np.broadcast_to(
+        np.arange(int(np.prod(lead)))[:, None], (int(np.prod(lead)), rows.shape[-1])
+    )
+    # Places that the format fills up with are -1.
+    kept = rows.reshape(-1) >= 0
+    place = ((batch.reshape(-1) * m + rows.reshape(-1)) * k + columns.reshape(-1))[kept]
+    numbers = ops.Gather(0)(
+        common.reshape(sp, (rows.size,)), graph.constant(np.flatnonzero(kept).astype(np.int32))
+    )
+    zeros = graph.constant(np.zeros(int(np.prod(lead)) * m * k, sp.type.dtype.numpy))
+    where = graph.constant(place.astype(np.int32)[:, None])
+    dense = common.reshape(ops.ScatterND("add")(zeros, where, numbers), (*lead, m, k))
+    y = ops.MatMul()(_matrix(dense, call.transa, call), _matrix(dn, call.transb, call))
+    return common.swap_axes(y, -1, -2) if call.transc else y

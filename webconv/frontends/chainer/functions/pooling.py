@@ -51,6 +51,47 @@ def average_pooling(call: Applied, x: Value) -> Value:
     return _pool(ops.AveragePool(strides, (1,) * len(kernel), pads, kernel, counts), x)
 
 
+@function("MaxPoolingWithIndices")
+def max_pooling_with_indices(call: Applied, x: Value) -> tuple[Value, Value]:
+    """The maxima, and where in its window [K] each was found, the first of equals."""
+    kernel, strides = tuple(call.ksize), tuple(call.stride)
+    pads = _pads(call, call.pad, strides)
+    plain = ops.MaxPool(strides, (1,) * len(kernel), pads, kernel)
+    where = ops.ArgMaxPool(strides, (1,) * len(kernel), pads, kernel)
+    index = _pool(where, x)
+    # The place in the plane less the window's first: row and column within it.
+    rest, found = index, graph.constant(np.int32(0))
+    for axis in reversed(range(len(kernel))):
+        n = x.shape[2 + axis]
+        size = common.size_value(n)
+        at = ops.Mod()(rest, size)
+        rest = ops.Div()(rest, size)
+        count = index.shape[2 + axis]
+        first = ops.Mul()(ops.Iota(count)(), common.size_value(strides[axis]))
+        first = ops.Sub()(first, common.size_value(pads[axis][0]))
+        first = common.reshape(first, (count, *[1] * (len(kernel) - 1 - axis)))
+        step = graph.constant(np.int32(np.prod(kernel[axis + 1 :], dtype=np.int64)))
+        place = ops.Mul()(ops.Sub()(at, first), step)
+        found = ops.Add()(place, found)
+    return _pool(plain, x), found
+
+
+@function("UpsamplingVariable")
+def upsampling_2d(call: Applied, x: Value, where: Value) -> Value:
+    """Each element to its place in its window; where windows meet, they are added."""
+    kernel, strides = (call.kh, call.kw), (call.sy, call.sx)
+    taps = call.kh * call.kw
+    n, c, h, w = x.shape
+    hot = common.one_hot(where, taps, x.type.dtype)
+    spread = ops.Mul()(common.expand_dims(x, -1), hot)
+    # Each element of a window is a channel, which a transposed convolution puts in its place.
+    single = common.reshape(spread, (n * c, h, w, taps))
+    places = np.eye(taps, dtype=np.float32).reshape(*kernel, 1, taps)
+    pads, extra = _growth(call, x, kernel, strides, (call.ph, call.pw), (call.outh, call.outw))
+    y = ops.ConvTranspose(strides, (1, 1), pads, extra)(single, graph.constant(places))
+    return common.reshape(y, (n, c, *y.shape[1:-1]))
+
+
 def _unpooled(
     call: Applied,
     x: Value,
@@ -60,7 +101,24 @@ def _unpooled(
     sizes: Sequence[Dim | None],
 ) -> Value:
     """Each element to all places of its window; where windows meet, they are added."""
-    rank = len(kernel)
+    both, extra = _growth(call, x, kernel, strides, pads, sizes)
+    # Channel by channel: the channels go to the batch.
+    n, c, *spatial = x.shape
+    single = common.reshape(x, (n * c, *spatial, 1))
+    ones = graph.constant(np.ones((*kernel, 1, 1), np.float32))
+    y = ops.ConvTranspose(tuple(strides), (1,) * len(kernel), both, extra)(single, ones)
+    return common.reshape(y, (n, c, *y.shape[1:-1]))
+
+
+def _growth(
+    call: Applied,
+    x: Value,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    pads: Sequence[int],
+    sizes: Sequence[Dim | None],
+) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
+    """Pads and output padding that give the wanted sizes, or those of cover_all."""
     both, extra = [], []
     for n, k, s, p, wanted in zip(x.shape[2:], kernel, strides, pads, sizes, strict=True):
         natural = (n - 1) * s + k - 2 * p
@@ -71,13 +129,7 @@ def _unpooled(
             raise TypeError(f"outsize {wanted} must follow from the input's size {n}")
         both.append((p, p - min(more, 0)))
         extra.append(max(more, 0))
-    # Channel by channel: the channels go to the batch.
-    n, c, *spatial = x.shape
-    single = common.reshape(x, (n * c, *spatial, 1))
-    ones = graph.constant(np.ones((*kernel, 1, 1), np.float32))
-    op = ops.ConvTranspose(tuple(strides), (1,) * rank, tuple(both), tuple(extra))
-    y = op(single, ones)
-    return common.reshape(y, (n, c, *y.shape[1:-1]))
+    return tuple(both), tuple(extra)
 
 
 @function("Unpooling2D")

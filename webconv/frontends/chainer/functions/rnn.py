@@ -11,9 +11,9 @@ from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Value
 
 
-def gates(x: Value, count: int = 4) -> list[Value]:
-    """`x[:, k::count]` for each gate k; axes after the second stay."""
-    wide = x.shape[1]
+def gates(x: Value) -> list[Value]:
+    """`x[:, k::4]` for each gate k; axes after the second stay."""
+    wide, count = x.shape[1], 4
     if not isinstance(wide, int) or wide % count:
         raise ShapeError(f"{x.type} must have {count} gates along its second axis")
     if x.type.rank == 2:
@@ -56,7 +56,12 @@ def _entry(a: Value, i: Value) -> Value:
 def tree_lstm(call: Applied, *inputs: Value) -> tuple[Value, Value]:
     """A cell of several children: gates a, i, o, and f for each child."""
     *children, x = inputs
-    a, i, o, *forget = gates(x, 3 + len(children))
+    count = 3 + len(children)
+    size = x.shape[1]
+    if not isinstance(size, int) or size % count:
+        raise ShapeError(f"{x.type} must have {count} gates along its second axis")
+    # Here, unlike in the other cells, the gates lie one after another.
+    a, i, o, *forget = common.split(x, [size // count] * count, 1)
     total = _entry(a, i)
     for f, c in zip(forget, children, strict=True):
         total = ops.Add()(total, ops.Mul()(ops.Sigmoid()(f), c))
