@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ from webconv.frontends.chainer.align import Mismatch, aligned, samples_of, unifi
 from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.example import Dim as NamedSize
 from webconv.frontends.chainer.example import disturbed, names_of, resized
-from webconv.frontends.chainer.record import Sources, parameters, record
+from webconv.frontends.chainer.record import Sources, named_outputs, parameters, record
 from webconv.frontends.chainer.registry import FUNCTIONS, Convert
-from webconv.frontends.chainer.states import States
+from webconv.frontends.chainer.states import States, with_first_call
 from webconv.frontends.chainer.tape import Tape
 from webconv.ir import dims
 from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
@@ -39,12 +40,17 @@ class Argument:
 
 @dataclass
 class Traced:
-    """A chain with its example inputs."""
+    """A chain with its example inputs.
+
+    With `first` it is called as when nothing has been kept yet, and the states after the call are
+    outputs too.
+    """
 
     chain: Any
     examples: Sequence[Any]
     names: Sequence[str] | None = None
     input_shapes: Mapping[str, tuple[dims.Dim, ...]] = field(default_factory=dict)
+    first: bool = False
 
     def __post_init__(self) -> None:
         labels = self.names or parameter_names(self.chain, len(self.examples))
@@ -103,9 +109,11 @@ class Traced:
         states: dict[str, Any] = {}
 
         def run() -> tuple[Any, Mapping[str, Any]]:
-            with self.states.carried(lambda: self.chain(*given)) as carried:
+            with self.states.carried(lambda: self.chain(*given), self.first) as carried:
                 states.update(carried.before)
-                made = self.chain(*given)
+                made = named_outputs(self.chain(*given))
+                if self.first:
+                    return {**made, **carried.after()}, {}
                 return made, carried.after()
 
         return record(run, lambda: Sources(variables, states, parameters(self.chain)))
@@ -162,14 +170,29 @@ def _renamed(
 
 def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Program:
     """The program of a chain."""
+    program, base = _program(traced, name, plugins)
+    if not base.writes:
+        return program
+    first, alone = _program(dataclasses.replace(traced, first=True), name, plugins)
+    return program if _same_results(base, alone) else with_first_call(program, first)
+
+
+def _same_results(carried: Tape, first: Tape) -> bool:
+    """True if a first call does what a call on states of zeros does."""
+    pairs = [(carried.results[n], first.results[n]) for n in carried.results]
+    pairs += [(carried.written[n], first.results[n]) for n in carried.writes]
+    return all(np.allclose(a, b, 1e-5, 1e-6) for a, b in pairs)
+
+
+def _program(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> tuple[Program, Tape]:
+    """The program of a call, and the tape of the example."""
     base = traced.tape(traced.sizes)
     _check_functions(base, plugins)
     _check_data(traced, base)
-    sizes = traced.sizes
-    if not sizes:
-        return convert(base, name, plugins)
+    if not traced.sizes:
+        return convert(base, name, plugins), base
     open_, looped = _divided(traced, base)
-    return _with_loops(traced, open_, looped, name, plugins)
+    return _with_loops(traced, open_, looped, name, plugins), base
 
 
 def _check_functions(tape: Tape, plugins: Mapping[str, Convert]) -> None:

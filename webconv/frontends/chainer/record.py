@@ -177,7 +177,9 @@ class _Walk:
         for name, v in self.inputs.items():
             if ("input", name) not in self.shared:
                 self._leaf(v.node, v.array)
-        return Tape(self.leaves, self.calls, made, written, results, tuple(self.inputs))
+        after = {name: states[name].array for name in written}
+        names = tuple(self.inputs)
+        return Tape(self.leaves, self.calls, made, written, results, names, after)
 
     def _value(self, root: Any, array: Array) -> int:
         stack: list[tuple[Any, Array | None]] = [(root, array)]

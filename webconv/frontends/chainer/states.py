@@ -11,6 +11,12 @@ import chainer
 import chainer.links as L
 import numpy as np
 
+from webconv.ir import dtypes, ops
+from webconv.ir.graph import Graph, Program, State, Value, constant
+from webconv.ir.graph import input as new_input
+from webconv.ir.op import TensorType
+from webconv.passes.substitute import substitute
+
 # The links, and what each keeps. All begin with None, which stands for zeros.
 KEPT: dict[type, tuple[str, ...]] = {
     L.LSTM: ("c", "h"),
@@ -41,8 +47,11 @@ class States:
                         self.places[f"{path.strip('/')}/{name}".lstrip("/")] = (link, name)
 
     @contextlib.contextmanager
-    def carried(self, call: Callable[[], Any]) -> Iterator[Carried]:
-        """Zeros as states, whose shapes a first call tells; the links are as before at the end."""
+    def carried(self, call: Callable[[], Any], first: bool = False) -> Iterator[Carried]:
+        """Zeros as states, whose shapes a first call tells; the links are as before at the end.
+
+        With `first` the states are those of a first call: None.
+        """
         kept = {name: getattr(link, field) for name, (link, field) in self.places.items()}
         try:
             if self.places:
@@ -56,7 +65,9 @@ class States:
                     zeros = chainer.Variable(np.zeros_like(value.array))
                     before[name] = zeros
                     setattr(link, field, zeros)
-            yield Carried(before, lambda: self._after(before))
+            if first:
+                self._clear()
+            yield Carried({} if first else before, lambda: self._after(before))
         finally:
             for name, (link, field) in self.places.items():
                 setattr(link, field, kept[name])
@@ -67,3 +78,32 @@ class States:
 
     def _after(self, before: Mapping[str, Any]) -> dict[str, Any]:
         return {name: getattr(*self.places[name]) for name in before}
+
+
+STARTED = "started"
+
+
+def with_first_call(program: Program, first: Program) -> Program:
+    """`program`, but with the results of `first` in the first run after a reset.
+
+    `first` gives the states after it as outputs. A state more tells whether there was a run.
+    """
+    graph, other = program.main, first.main
+    inputs = {other.inputs[name]: v for name, v in graph.inputs.items()}
+    alone = substitute(other.outputs, inputs)
+    kind = TensorType(dtypes.bool_, ())
+    name = STARTED
+    while name in graph.reads:
+        name += "_"
+    started = new_input(name, kind)
+
+    def chosen(name: str, value: Value) -> Value:
+        made: Value = ops.Where()(started, value, alone[name])
+        return made
+
+    outputs = {n: chosen(n, v) for n, v in graph.outputs.items()}
+    writes = {n: chosen(n, v) for n, v in graph.writes.items()}
+    writes[name] = constant(np.True_)
+    reads = {**graph.reads, name: started}
+    main = Graph(graph.inputs, outputs, reads, writes)
+    return Program({"main": main}, (*program.states, State(name, kind)), program.name)

@@ -54,7 +54,8 @@ class Call:
 class Tape:
     """Leaves and calls in an order in which they can be computed; outputs and writes by name.
 
-    `results` are the arrays that the chain gave, `inputs` the names of its inputs in order.
+    `results` are the arrays that the chain gave, `written` the states after it, `inputs` the names
+    of its inputs in order.
     """
 
     leaves: Sequence[Leaf]
@@ -63,3 +64,4 @@ class Tape:
     writes: Mapping[str, int] = field(default_factory=dict)
     results: Mapping[str, Array] = field(default_factory=dict)
     inputs: Sequence[str] = ()
+    written: Mapping[str, Array] = field(default_factory=dict)
