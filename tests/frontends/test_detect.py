@@ -52,7 +52,13 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
         detect(tmp_path)
 
 
-def test_what_is_not_read_yet_is_said(tmp_path: Path) -> None:
+def test_arrays_alone_are_no_model(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", a=np.zeros(2))
-    with pytest.raises(UnsupportedError, match="chainer models cannot be read yet"):
+    with pytest.raises(ModelFormatError, match=r"give the Chainer model .* --weights w\.npz"):
         frontends.load(tmp_path / "w.npz")
+
+
+def test_a_function_in_a_file_is_a_chainer_model() -> None:
+    assert detect(Path("some/net.py:make_net")) == "chainer"
+    with pytest.raises(ModelFormatError):
+        detect(Path("some/net.py"))

@@ -46,3 +46,13 @@ def chainer_functions(
     assert made.returncode == 0, made.stderr
     with np.load(out) as found:
         return dict(found)
+
+
+@pytest.fixture(scope="session")
+def chainer_nets(chainer_python: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The programs of all chains in `nets`, traced now, with what Chainer computes."""
+    out = tmp_path_factory.mktemp("chainer") / "nets.npz"
+    made = chainer_python("-m", "tests.frontends.chainer.generate", "nets", out)
+    assert made.returncode == 0, made.stderr
+    with np.load(out) as found:
+        return dict(found)

@@ -1,6 +1,7 @@
 """Runs in Chainer's environment: traces chains, and says what Chainer computes of them.
 
     python -m tests.frontends.chainer.generate functions OUT.npz
+    python -m tests.frontends.chainer.generate nets OUT.npz
     python -m tests.frontends.chainer.generate oracles FOLDER
 
 A program is handed over as its text form, constants beside it.
@@ -67,6 +68,35 @@ def functions(out: Path) -> None:
     np.savez(out, **found)
 
 
+def nets(out: Path) -> None:
+    """The programs of all chains in `nets`, with inputs and outputs of their runs."""
+    import chainer
+
+    from tests.frontends.chainer.nets import FAMILIES as NETS
+    from webconv.frontends.chainer import trace
+    from webconv.frontends.chainer.record import named_outputs
+
+    found: dict[str, Any] = {}
+    for family, rows in NETS.items():
+        for name, make in rows.items():
+            key = f"{family}/{name}"
+            net = make()
+            try:
+                program = trace(net.chain, *net.examples)
+            except Exception as error:
+                found[f"{key}/error"] = np.array(f"{type(error).__name__}: {error}")
+                continue
+            write_program(found, key, program)
+            for k, run in enumerate(net.runs):
+                with chainer.using_config("train", False):
+                    made = named_outputs(net.chain(*map(chainer.Variable, run)))
+                for n, array in zip(program.main.inputs, run, strict=True):
+                    found[f"{key}/run_{k}/in/{n}"] = array
+                for n, v in made.items():
+                    found[f"{key}/run_{k}/out/{n}"] = v.array
+    np.savez(out, **found)
+
+
 def oracles(folder: Path) -> None:
     """What Chainer gives for all cases, a file per family."""
     for family, cases in FAMILIES.items():
@@ -79,4 +109,4 @@ def oracles(folder: Path) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    {"functions": functions, "oracles": oracles}[sys.argv[1]](Path(sys.argv[2]))
+    {"functions": functions, "nets": nets, "oracles": oracles}[sys.argv[1]](Path(sys.argv[2]))

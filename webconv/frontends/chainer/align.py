@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,47 @@ def fit(values: Sequence[int], samples: Sequence[Sample]) -> Dim:
             total = total + c * t
         if all(dims.evaluate(total, s) == v for s, v in zip(samples, values, strict=True)):
             return total
-    raise Mismatch(f"sizes {list(values)} do not follow from {[dict(s) for s in samples]}")
+    raise Mismatch(f"numbers {_short(values)} do not follow from the sizes")
+
+
+@dataclass(frozen=True)
+class Varying:
+    """Numbers that do not follow from the sizes alone, but may from those of other arrays."""
+
+    values: Sequence[int]
+    samples: Sequence[Sample]
+
+    def resolved(self, known: Iterable[Dim]) -> Dim:
+        """The Dim in terms of one that is known; raises Mismatch if none fits."""
+        for d in known:
+            at = [dims.evaluate(d, s) for s in self.samples]
+            table = np.array([[1.0, n] for n in at])
+            solution, *_ = np.linalg.lstsq(table, np.array(self.values, float), rcond=None)
+            b, a = (round(float(c)) for c in solution)
+            if all(a * n + b == v for n, v in zip(at, self.values, strict=True)):
+                return a * d + b
+        raise Mismatch(f"numbers {_short(self.values)} do not follow from the sizes")
+
+
+@dataclass(frozen=True)
+class Reciprocal:
+    """1 / size: a mean that is written as a division by a size."""
+
+    size: Dim | Varying
+
+
+def resolved(value: Any, known: Sequence[Dim]) -> Any:
+    """`value` with what varies in it as Dims."""
+    match value:
+        case Varying():
+            return value.resolved(known)
+        case Reciprocal(Varying() as size):
+            return Reciprocal(size.resolved(known))
+        case tuple() | list():
+            return type(value)(resolved(v, known) for v in value)
+        case slice():
+            return slice(*resolved((value.start, value.stop, value.step), known))
+    return value
 
 
 def _bases(names: Sequence[str]) -> list[list[Dim]]:
@@ -78,7 +119,7 @@ def generalised(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
     if isinstance(first, bool | str | bytes | type(None)):
         return _equal(values)
     if isinstance(first, int | np.integer):
-        return fit([int(v) for v in values], samples)
+        return _fitted([int(v) for v in values], samples)
     if isinstance(first, float | np.floating):
         return _number(values, samples)
     if isinstance(first, tuple | list):
@@ -104,13 +145,23 @@ def _equal(values: Sequence[Any]) -> Any:
     return first
 
 
+def _fitted(values: Sequence[int], samples: Sequence[Sample]) -> Dim | Varying:
+    try:
+        return fit(values, samples)
+    except Mismatch:
+        return Varying(values, samples)
+
+
 def _number(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
     """A float that is the same, or a size as a float."""
     first = values[0]
     if all(v == first or (v != v and first != first) for v in values):
         return first
     if all(float(v).is_integer() for v in values):
-        return fit([int(v) for v in values], samples)
+        return _fitted([int(v) for v in values], samples)
+    inverse = [1 / float(v) for v in values if v]
+    if len(inverse) == len(values) and np.allclose(inverse, np.round(inverse), 1e-6, 0):
+        return Reciprocal(_fitted([round(v) for v in inverse], samples))
     raise Mismatch(f"numbers {_short(values)} differ")
 
 
@@ -120,9 +171,9 @@ def _same_array(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
         return first
     if first.dtype.kind in "iu" and first.ndim == 1 and len({v.shape for v in values}) == 1:
         # Places to split at, sizes to repeat: a row of numbers.
-        return [fit([int(v[k]) for v in values], samples) for k in range(first.size)]
+        return [_fitted([int(v[k]) for v in values], samples) for k in range(first.size)]
     if first.dtype.kind in "iu" and first.ndim == 0:
-        return fit([int(v) for v in values], samples)
+        return _fitted([int(v) for v in values], samples)
     raise Mismatch(f"arrays {_short(values)} differ")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
 
+from webconv.frontends.chainer.align import Mismatch, Reciprocal, Varying, resolved
 from webconv.frontends.chainer.interleaved import UNWEAVE
 from webconv.frontends.chainer.registry import FUNCTIONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
@@ -108,12 +110,38 @@ def _initial(leaf: Leaf) -> Any:
     return leaf.array if np.any(leaf.array) else None
 
 
+def _resolved(call: Call, values: Mapping[int, Value]) -> Call:
+    """`call` with numbers that follow from the sizes of arrays before it as Dims."""
+    if not any(_varies(v) for v in call.attributes.values()):
+        return call
+    known = dict.fromkeys(d for v in values.values() for d in (*v.shape, v.type.size))
+    open_ = [d for d in known if not isinstance(d, int)]
+    attributes = {k: resolved(v, open_) for k, v in call.attributes.items()}
+    return dataclasses.replace(call, attributes=attributes)
+
+
+def _varies(value: object) -> bool:
+    match value:
+        case Varying() | Reciprocal():
+            return True
+        case tuple() | list():
+            return any(_varies(v) for v in value)
+        case slice():
+            return any(_varies(v) for v in (value.start, value.stop, value.step))
+    return False
+
+
 def _apply(
     function: Convert, call: Call, values: Mapping[int, Value], made: dict[Hashable, Value]
 ) -> tuple[Value, ...]:
     inputs = [values[n] for n in call.inputs]
     try:
+        call = _resolved(call, values)
         outputs = function(Applied(call, made), *inputs)
+    except Mismatch as mismatch:
+        raise UnsupportedError(
+            f"{call.name} at {call.where}: {mismatch}; give the sizes plain numbers in the example"
+        ) from None
     except WebconvError as error:
         error.args = (f"{call.name} at {call.where}: {error}",)
         raise

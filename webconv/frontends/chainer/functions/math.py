@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from webconv.frontends import common
+from webconv.frontends.chainer.align import Reciprocal, Varying
 from webconv.frontends.chainer.functions.connection import turned
 from webconv.frontends.chainer.registry import Applied, Convert, function
 from webconv.frontends.common import cast, scalar
@@ -78,6 +79,8 @@ def operand(value: Any, x: Value) -> Value:
     """A number or an array beside x, of the dtype of x; a size that is a symbol is one too."""
     if isinstance(value, dims.Expr):
         return cast(common.size_value(value), x.type.dtype)
+    if isinstance(value, Reciprocal) and not isinstance(value.size, Varying):
+        return ops.Reciprocal()(cast(common.size_value(value.size), x.type.dtype))
     return graph.constant(np.asarray(value).astype(x.type.dtype.numpy))
 
 

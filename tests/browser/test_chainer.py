@@ -1,0 +1,81 @@
+"""Chainer's functions and the nets of chainer_rnn_generated on every backend in a real browser."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.browser.test_cases import page, run_bundle
+from tests.conftest import MODELS, require_models
+from tests.frontends.chainer.cases import FAMILIES
+from tests.frontends.chainer.conftest import Run, chainer_functions, chainer_python
+from tests.frontends.chainer.test_functions import check, program_of, wanted
+
+__all__ = ["chainer_functions", "chainer_python", "page"]
+
+NETS = (
+    *("lstm_classifier", "stateless_lstm", "gru", "peephole", "cnn_lstm", "nsteplstm"),
+    *("nstepbilstm", "nstepgru", "nstepbigru", "nsteprnntanh", "nstepbirnnrelu"),
+)
+
+MAKE = """
+import sys
+sys.path.insert(0, {folder!r})
+import numpy as np
+import nets
+
+CLASSES = dict(lstm_classifier="LSTMClassifier", stateless_lstm="StatelessLSTMNet", gru="GRUNet",
+               peephole="Peephole", cnn_lstm="CNNLSTM")
+STACKS = ("NStepLSTM", "NStepBiLSTM", "NStepGRU", "NStepBiGRU", "NStepRNNTanh", "NStepBiRNNReLU")
+
+
+def maker(name):
+    def make_net():
+        stacks = {{s.lower(): s for s in STACKS}}
+        chain = nets.NStep(stacks[name]) if name in stacks else getattr(nets, CLASSES[name])()
+        arrays = np.load({folder!r} + "/" + name + ".inputs.npz")
+        return (chain, *(arrays[str(k)] for k in range(len(arrays.files))))
+
+    return make_net
+
+
+for name in {names!r}:
+    globals()[name] = maker(name)
+"""
+
+
+# The sums of a GPU, and of special functions that are approximated, are not those of NumPy.
+LOOSE = (1e-4, 1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_functions(page: Any, chainer_functions: dict[str, Any], family: str) -> None:
+    for name, case in FAMILIES[family].items():
+        program = program_of(chainer_functions, name)
+        feeds = dict(zip(program.main.inputs, map(np.asarray, case.inputs), strict=True))
+        rtol, atol = max(case.rtol, LOOSE[0]), max(case.atol, LOOSE[1])
+        check(
+            case._replace(rtol=rtol, atol=atol),
+            run_bundle(page, program, feeds),
+            wanted(family, name),
+        )
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_shared_nets_verify(chainer_python: Run, tmp_path: Any, name: str) -> None:
+    """The command line, in Chainer's environment, on the three backends."""
+    require_models("chainer_rnn_generated")
+    folder = MODELS / "chainer_rnn_generated"
+    (tmp_path / "net.py").write_text(MAKE.format(folder=str(folder), names=NETS))
+    done = chainer_python(
+        *("-m", "webconv.cli", "verify", f"{tmp_path / 'net.py'}:{name}", "--frontend", "chainer"),
+        *("--weights", folder / f"{name}.npz", "--inputs", folder / f"{name}.inputs.npz"),
+        *("--expect", folder / f"{name}.expect.npz", "--json", "-"),
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    report = json.loads(done.stdout)
+    assert report["ok"]
+    assert {r["backend"] for r in report["results"]} == {"wasm", "webgpu", "webgl"}

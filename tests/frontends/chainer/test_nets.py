@@ -1,0 +1,94 @@
+"""Chains against Chainer: its links, chains with open sizes, chains with states."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.backends.test_wasm import instances
+from tests.frontends.chainer.test_functions import program_of
+from webconv.ir import ops
+from webconv.ir.graph import Program
+from webconv.passes.recurrences import recognise_recurrences
+
+LINKS = (
+    *("Linear", "Bias", "Scale", "Bilinear", "Convolution1D", "Convolution2D", "Convolution3D"),
+    *("Deconvolution1D", "Deconvolution2D", "Deconvolution3D", "DepthwiseConvolution2D"),
+    *("DilatedConvolution2D", "DeformableConvolution2D", "LocalConvolution2D"),
+    *("MLPConvolution2D", "Inception", "InceptionBN", "Highway", "Maxout", "PReLU", "Swish"),
+    *("Parameter", "EmbedID", "BatchNormalization", "BatchRenormalization"),
+    *("DecorrelatedBatchNormalization", "GroupNormalization", "LayerNormalization", "Sequential"),
+    *("StatelessLSTM", "StatelessGRU", "StatelessMGU", "ChildSumTreeLSTM", "NaryTreeLSTM"),
+)
+STATES = (
+    *("LSTM", "LSTM_open", "StatefulGRU", "GRU", "StatefulPeepholeLSTM", "StatefulMGU"),
+    "StatefulZoneoutLSTM",
+)
+OPEN = ("Pooled", "Steps", "Both", "LSTMClassifier", "GRUNet", "CNNLSTM", "NStepBiLSTM")
+NETS = [
+    *(f"links/{n}" for n in LINKS),
+    *(f"states/{n}" for n in STATES),
+    *(f"open/{n}" for n in OPEN),
+]
+
+
+def runs(found: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Inputs and outputs of each run."""
+    pattern = re.compile(rf"{re.escape(name)}/run_(\d+)/(in|out)/(.+)")
+    tables: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for key, array in found.items():
+        if match := pattern.fullmatch(key):
+            pair = tables.setdefault(int(match[1]), ({}, {}))
+            pair[match[2] == "out"][match[3]] = array
+    for k in sorted(tables):
+        yield tables[k]
+
+
+def compare(got: dict[str, Any], want: dict[str, Any]) -> None:
+    """Equal names, shapes and numbers."""
+    assert list(got) == list(want)
+    for name, array in want.items():
+        assert got[name].shape == array.shape
+        np.testing.assert_allclose(got[name], array, 5e-5, 5e-6)
+
+
+def test_the_rows_are_those_of_the_table(chainer_nets: dict[str, Any]) -> None:
+    tables = {k.rpartition("/")[0] for k in chainer_nets if k.endswith(("/program", "/error"))}
+    assert tables == set(NETS)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_net(chainer_nets: dict[str, Any], name: str) -> None:
+    program = program_of(chainer_nets, name)
+    module = next(instances(program))
+    states: dict[str, Any] = {}
+    for inputs, want in runs(chainer_nets, name):
+        compare(program.run(inputs, states=states), want)
+        compare(module.run(inputs), want)
+
+
+def kinds(program: Program) -> list[str]:
+    """The operators that a program is left with once recurrences are recognised."""
+    nodes = recognise_recurrences(program).main.nodes
+    return [type(n.op).__name__ for n in nodes if isinstance(n.op, ops.Recurrent)]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("Steps", ["GRU"]),
+        ("Both", ["LSTM", "LSTM"]),
+        ("LSTMClassifier", ["LSTM", "LSTM"]),
+        ("GRUNet", ["GRU"]),
+        ("CNNLSTM", ["LSTM"]),
+        ("NStepBiLSTM", ["LSTM", "LSTM"]),
+    ],
+)
+def test_a_loop_over_time_is_one_operator(
+    chainer_nets: dict[str, Any], name: str, found: list[str]
+) -> None:
+    assert kinds(program_of(chainer_nets, f"open/{name}")) == found
