@@ -28,7 +28,6 @@ def zipped(*names: str) -> bytes:
         (b"\x89HDF\r\n\x1a\n rest", "keras"),
         (bytes(512) + b"\x89HDF\r\n\x1a\n rest", "keras"),
         (zipped("config.json", "model.weights.h5"), "keras"),
-        (zipped("l1/W.npy", "l1/b.npy"), "chainer"),
         (b'  {"class_name": "Sequential"}', "keras"),
         (b"\xef\xbb\xbf{}", "keras"),
         (b"\x08\x07\x12\x07pytorch", "onnx"),
