@@ -12,7 +12,8 @@ from wasmtime import Instance as WasmInstance
 from webconv.backends.compiled import STORED, Weights
 from webconv.backends.kernel import COMPUTE, Entry
 from webconv.ir import dims
-from webconv.ir.graph import Program, Value
+from webconv.ir.errors import ShapeError
+from webconv.ir.graph import Graph, Program, State, Value
 from webconv.ir.op import Array, TensorType
 from webconv.ir.reference import bind_sizes, checked
 from webconv.ir.schedule import run as run_schedule
@@ -42,7 +43,12 @@ class Instance:
         self.program, self.entries, self.descriptor = program, entries, descriptor
         for segment in weights.segments.values():
             self._write(segment.offset, segment.array)
-        self._fresh = {s.name for s in program.states}
+        self._sizes: dict[str, int] = {}
+        self._room: list[tuple[int, ...] | None] = []
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        """The shapes of the states that are in the module's memory."""
+        self._parked: dict[str, Array] = {}
+        """States that are not, until an entry runs that has them."""
 
     def run(
         self,
@@ -82,13 +88,15 @@ class Instance:
         for guard in graph.guards:
             checked(guard, sizes)
         plan = self.descriptor["entries"][index]
+        self._make_room({s: sizes[s] for s in self.entries[entry].symbols})
         end = self._call(f"bind_{index}", *(sizes[s] for s in self.entries[entry].symbols))
         missing = end - self.memory.data_len(self.store)
         if missing > 0:
             self.memory.grow(self.store, -(-missing // PAGE))
         for place, (name, value) in zip(plan["inputs"], graph.inputs.items(), strict=True):
             self._write(self._address(place), _stored(inputs[name], value.type.dtype.name))
-        self._load_states(sizes, states)
+        self._parked |= {n: np.asarray(v) for n, v in states.items()}
+        self._load_states(graph, sizes)
         self._call(f"run_{index}")
         self._call(f"commit_{index}")
         out = {}
@@ -98,24 +106,52 @@ class Instance:
         return out
 
     def read_state(self, name: str, sizes: Mapping[str, int]) -> Array:
-        """The present contents of a state."""
-        k = [s.name for s in self.program.states].index(name)
-        state = self.program.states[k]
-        shape = tuple(dims.evaluate(d, sizes) for d in state.type.shape)
-        return self._read(self._address(f"state{k}r"), shape, state.type.dtype)
+        """The present contents of a state; `sizes` tells the shape of one that no run had yet."""
+        state = next(s for s in self.program.states if s.name == name)
+        if name in self._parked:
+            return self._parked[name]
+        if name in self._shapes:
+            return self._read(self._state(name), self._shapes[name], state.type.dtype)
+        return _initial(state, _evaluated(state.type, sizes))
 
-    def _load_states(self, sizes: Mapping[str, int], given: Mapping[str, Array]) -> None:
-        for k, state in enumerate(self.program.states):
-            if state.name in given:
-                value = np.asarray(given[state.name])
-            elif state.name in self._fresh:
-                shape = tuple(dims.evaluate(d, sizes) for d in state.type.shape)
-                first = np.zeros(()) if state.initial is None else state.initial
-                value = np.broadcast_to(first, shape)
-            else:
+    def _make_room(self, sizes: Mapping[str, int]) -> None:
+        """Take states out of the memory if other sizes would move them, or lay data over them."""
+        self._sizes |= sizes
+        room = [
+            _evaluated(s.type, self._sizes)
+            if dims.symbols(*s.type.shape) <= {*self._sizes}
+            else None
+            for s in self.program.states
+        ]
+        if room != self._room:
+            self._parked |= {
+                s.name: self.read_state(s.name, {})
+                for s in self.program.states
+                if s.name in self._shapes
+            }
+            self._shapes.clear()
+            self._room = room
+
+    def _load_states(self, graph: Graph, sizes: Mapping[str, int]) -> None:
+        """Write the states that an entry has, but those that are in memory."""
+        for state in self.program.states:
+            name = state.name
+            if name not in graph.reads and name not in graph.writes:
                 continue
-            self._write(self._address(f"state{k}r"), _stored(value, state.type.dtype.name))
-        self._fresh.clear()
+            shape = _evaluated(state.type, sizes)
+            value = self._parked.pop(name, None)
+            if value is None and name not in self._shapes:
+                value = _initial(state, shape)
+            held = self._shapes[name] if value is None else value.shape
+            if held != shape and name in graph.reads:
+                raise ShapeError(f"state {name!r} holds {held}, but these inputs need {shape}")
+            if value is not None and held == shape:
+                self._write(self._state(name), _stored(value, state.type.dtype.name))
+            self._shapes[name] = shape
+
+    def _state(self, name: str) -> int:
+        """The address of the copy of a state that is read."""
+        return self._address(f"state{[s.name for s in self.program.states].index(name)}r")
 
     def _call(self, name: str, *args: int) -> Any:
         function = self.exports[name]
@@ -147,6 +183,15 @@ def given_sizes(
     """The symbols that shapes and elements of the inputs give."""
     sizes = bind_sizes({n: (v, np.shape(given[n])) for n, v in inputs.items()})
     return sizes | {s: int(np.asarray(given[n]).flat[k]) for s, (n, k) in values.items()}
+
+
+def _evaluated(t: TensorType, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(dims.evaluate(d, sizes) for d in t.shape)
+
+
+def _initial(state: State, shape: tuple[int, ...]) -> Array:
+    first = np.zeros(()) if state.initial is None else state.initial
+    return np.broadcast_to(first, shape).astype(state.type.dtype.numpy)
 
 
 def _stored(array: Array, dtype: str) -> Array:

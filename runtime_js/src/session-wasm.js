@@ -3,7 +3,7 @@
 import { count, size } from './shape.js';
 import { WebconvError } from './errors.js';
 
-/** @import { DType, Session, SessionContext, Sizes, TypedArray } from './types.d.ts' */
+/** @import { DType, EntryType, Session, SessionContext, Sizes, TypedArray } from './types.d.ts' */
 
 const PAGE = 65536;
 
@@ -64,10 +64,17 @@ class WasmSession {
     this.storage = storage;
     /** @type {any} the plan that the module's globals are set to */
     this.bound = null;
-    /** @type {Map<number, { shape: number[], data: TypedArray | null }>} written at the next run */
+    /**
+     * States that are not in the module's memory; written when an entry runs that has them.
+     * @type {Map<number, { shape: number[], data: TypedArray | null }>}
+     */
     this.pending = new Map();
-    /** @type {number[]} the number of elements of each state */
+    /** @type {number[]} the number of elements of each state that was in memory */
     this.counts = [];
+    /** @type {Sizes} the last value of each symbol */
+    this.sizes = Object.create(null);
+    /** Where states lie turns on their sizes: the numbers of elements that there is room for. */
+    this.room = '';
   }
 
   /**
@@ -77,7 +84,7 @@ class WasmSession {
   bind(entry, sizes) {
     const { symbols, outputs } = this.model.entries[entry];
     const counts = outputs.map(({ shape }) => count(shape.map((dim) => size(dim, sizes))));
-    const plan = { entry, sizes: symbols.map((name) => sizes[name]), counts };
+    const plan = { entry, symbols, sizes: symbols.map((name) => sizes[name]), counts };
     this.use(plan);
     return plan;
   }
@@ -89,6 +96,7 @@ class WasmSession {
   use(plan) {
     if (this.bound === plan) return;
     this.bound = null;
+    this.makeRoom(plan);
     const end = this.exports[`bind_${plan.entry}`](...plan.sizes) >>> 0;
     const missing = end - this.memory.buffer.byteLength;
     try {
@@ -108,7 +116,7 @@ class WasmSession {
     this.use(plan);
     const places = this.section.entries[plan.entry];
     inputs.forEach((data, i) => this.view(places.inputs[i], data.length, data).set(data));
-    this.writeStates();
+    this.writeStates(this.model.entries[plan.entry]);
     this.exports[`run_${plan.entry}`]();
     const { outputs } = this.model.entries[plan.entry];
     const results = fetch.map((i) => {
@@ -120,15 +128,39 @@ class WasmSession {
     return results;
   }
 
-  writeStates() {
-    for (const [state, { shape, data }] of this.pending) {
+  /**
+   * Takes states out of the memory if other sizes than theirs would move them, or lay something
+   * over them.
+   * @param {any} plan
+   */
+  makeRoom({ symbols, sizes }) {
+    symbols.forEach((/** @type {string} */ name, /** @type {number} */ i) => {
+      this.sizes[name] = sizes[i];
+    });
+    const room = this.model.states
+      .map(({ shape }) => count(shape.map((dim) => size(dim, this.sizes))))
+      .join();
+    if (this.room === room) return;
+    for (const [state, n] of this.counts.entries()) {
+      if (n === undefined || this.pending.has(state)) continue;
+      this.pending.set(state, { shape: [n], data: this.getState(state) });
+    }
+    this.room = room;
+  }
+
+  /** @param {EntryType} entry the states of which are to be in memory */
+  writeStates({ reads, writes }) {
+    for (const state of new Set([...reads, ...writes])) {
+      const waiting = this.pending.get(state);
+      if (!waiting) continue;
+      const { shape, data } = waiting;
+      this.pending.delete(state);
       this.counts[state] = count(shape);
       const type = storage(this.model.states[state].dtype);
       const view = /** @type {any} */ (this.view(`state${state}r`, this.counts[state], type));
       if (data) view.set(data);
       else view.fill(type === BigInt64Array || type === BigUint64Array ? 0n : 0);
     }
-    this.pending.clear();
   }
 
   /**

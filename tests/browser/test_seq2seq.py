@@ -11,6 +11,7 @@ import pytest
 
 import webconv
 from tests.browser.test_examples import EXAMPLES, POLICY, SCREENSHOTS, finish, wait
+from tests.bundle.programs import beside_states
 from webconv.edits import Edits
 from webconv.ir import dims
 from webconv.verify.browser import Browser
@@ -118,7 +119,9 @@ def test_states_stay_on_the_device(address: str, browser: Browser, backend: str)
 CHARACTERS = EXAMPLES / "text_generation" / "char_lstm.h5"
 TEXT = "to be, or not to"
 SCORES = 36 * 4
-OPEN: dict[str, Any] = {"input_shapes": {"input_layer": (dims.symbol("batch"), dims.symbol("time"), 36)}}
+OPEN: dict[str, Any] = {
+    "input_shapes": {"input_layer": (dims.symbol("batch"), dims.symbol("time"), 36)}
+}
 
 # Windows of the model as it is, and the same characters one by one, from a reset state.
 STEP = """async (url, backend, windows) => {
@@ -222,6 +225,40 @@ def test_states_of_steps(stepping: str, page: Page, backend: str) -> None:
     np.testing.assert_allclose(selected, straight[[1, 0, 0]], rtol=1e-5, atol=1e-7)
     (want,) = webconv.load(CHARACTERS, **OPEN).run({"input_layer": letters[2][None, None]}).values()
     np.testing.assert_allclose(found["fresh"], want[0], rtol=1e-4, atol=1e-5)
+
+
+BESIDE = """async (url, backend) => {
+  const { load } = await import(url);
+  const runner = await load({ backendOrder: backend, allowSoftware: true });
+  const found = [];
+  const data = Float32Array.from({ length: 20 }, (_, k) => k);
+  for (let k = 0; k < 3; k++) {
+    const { doubled, tripled } = await runner.run({ x: { data, shape: [5, 4] } });
+    for (const n of [1, 9]) {
+      const wide = { data: new Float32Array(64 * n).fill(1), shape: [n, 64] };
+      await runner.entry('other').run({ wide });
+    }
+    const { h, g } = await runner.states.save();
+    found.push([doubled, tripled, h, g].map((tensor) => tensor.data));
+  }
+  await runner.dispose();
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_other_entries_leave_states_alone(
+    browser: Browser, backend: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """States of a batch of 5 stay, while another entry runs at batches of 1 and 9."""
+    bundle = webconv.convert(beside_states(), tmp_path_factory.mktemp("beside") / "bundle")
+    url = browser.mount({"blank.html": b"<!doctype html>"}, bundle.path)
+    with browser.page(f"{url}blank.html") as page:
+        found = page.evaluate(BESIDE, f"{url}index.js", backend)
+    x = np.arange(20)
+    for k, got in enumerate(found, 1):
+        for array, want in zip(got, (1 + 2 * k * x, 3 * k * x, 0.5 + k * x, k * x), strict=True):
+            np.testing.assert_allclose(array, want)
 
 
 def test_models_are_small() -> None:

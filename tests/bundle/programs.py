@@ -59,6 +59,25 @@ def counter() -> Program:
     return Program({"main": graph}, (state,), "counter")
 
 
+def beside_states() -> Program:
+    """`main` adds x to two states; `other` has none, and needs the memory beside them."""
+    base = counter()
+    g, wide = input("g", TensorType(f32, (B, 4))), input("wide", TensorType(f32, (B, 64)))
+    total = ops.Add()(base.main.inputs["x"], g, name="g_total")
+    tripled = ops.Mul()(total, constant(np.float32(3)), name="tripled")
+    main = Graph(
+        base.main.inputs,
+        {**base.main.outputs, "tripled": tripled},
+        {**base.main.reads, "g": g},
+        {**base.main.writes, "g": total},
+    )
+    y = wide
+    for k in range(3):
+        y = ops.Tanh()(ops.MatMul()(y, weights(k, 64, 64)), name=f"tanh_{k}")
+    states = (*base.states, State("g", TensorType(f32, (B, 4))))
+    return Program({"main": main, "other": Graph({"wide": wide}, {"y": y})}, states, "beside")
+
+
 def hostile() -> Program:
     """Every name that a model has is one of HOSTILE."""
     inputs = {n: input(n, TensorType(f32, (B, 2))) for n in HOSTILE}

@@ -13,6 +13,7 @@ import pytest
 
 import webconv
 from tests.backends.test_wasm import instances
+from tests.bundle.programs import beside_states
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import Array, assert_close, called, keras, randomise, sample, saved
 from webconv.cli import run
@@ -184,6 +185,21 @@ def test_a_layer_by_its_result(tmp_path: Path) -> None:
     assert_close(got["first"].astype(np.float32), once)
     twice = called(keras.Model(x, first(x)), [once])[0]
     assert_close(got["first.1"].astype(np.float32), twice)
+
+
+def test_states_while_other_entries_run_at_other_sizes() -> None:
+    """States of a batch of 5 stay what they are, however large the batches of others are."""
+    x = np.arange(20, dtype="f4").reshape(5, 4)
+    for instance in instances(beside_states()):
+        for k in range(1, 4):
+            got = instance.run({"x": x})
+            assert_close(got["doubled"], 2 * (0.5 + k * x))
+            assert_close(got["tripled"], 3 * k * x)
+            for n in (1, 9):
+                instance.run({"wide": np.ones((n, 64), "f4")}, "other")
+                assert_close(instance.read_state("g", {}), k * x)
+        with pytest.raises(ShapeError, match=r"state 'h' holds \(5, 4\)"):
+            instance.run({"x": x[:2]})
 
 
 # -- states of layers ------------------------------------------------------------------------------
