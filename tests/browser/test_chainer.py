@@ -71,7 +71,7 @@ def test_shared_nets_verify(chainer_python: Run, tmp_path: Any, name: str) -> No
     folder = MODELS / "chainer_rnn_generated"
     (tmp_path / "net.py").write_text(MAKE.format(folder=str(folder), names=NETS))
     done = chainer_python(
-        *("-m", "webconv.cli", "verify", f"{tmp_path / 'net.py'}:{name}", "--frontend", "chainer"),
+        *("-m", "webconv", "verify", f"{tmp_path / 'net.py'}:{name}", "--frontend", "chainer"),
         *("--weights", folder / f"{name}.npz", "--inputs", folder / f"{name}.inputs.npz"),
         *("--expect", folder / f"{name}.expect.npz", "--json", "-"),
     )

@@ -40,12 +40,7 @@ def detect(path: Path) -> str:
         raise ModelFormatError("the file is empty")
     # HDF5 may begin at 512, 1024, ... after a block of the user's.
     if head.startswith((HDF5, ZIP)) or HDF5 in head:
-        if _is_npz(path, head):
-            raise ModelFormatError(
-                "it holds arrays only; give the Chainer model that they belong to as "
-                f"net.py:make_net, with --weights {path.name}"
-            )
-        return "keras"
+        return "chainer" if _is_npz(path, head) else "keras"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"{"):
         return "keras"
@@ -95,6 +90,11 @@ def load(
         from webconv.edits import fix_input
         from webconv.frontends import chainer
 
+        if not CHAIN.fullmatch(str(path)):
+            raise ModelFormatError(
+                "a Chainer model is given as net.py:make_net, a function that returns the chain "
+                "and its example inputs; an npz file holds arrays only, and goes with --weights"
+            )
         program = chainer.load(path, weights=weights, input_shapes=input_shapes, plugins=plugins)
         for name, value in (constants or {}).items():
             program = fix_input(program, name, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from webconv.frontends.chainer.composites import composites
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
-from webconv.ir.errors import UnsupportedError
+from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.op import Array
 
 # Files whose lines are not the user's.
@@ -68,6 +69,13 @@ def user_line() -> str:
     return f"{Path(name).name}:{line}" + (f": {text}" if text else "")
 
 
+def failed_line(error: Exception) -> str:
+    """The last line of the user's on the way to an error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not f.filename.startswith(OURS)] or list(frames)
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno}: {own[-1].line}"
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where leaves come from: inputs and states as Variables by name, parameters by identity."""
@@ -105,7 +113,16 @@ def record(
         watch,
         composites(),
     ):
-        made, states = run()
+        try:
+            made, states = run()
+        except WebconvError:
+            raise
+        except Exception as error:  # The chain is the user's code, which may raise anything.
+            reason = " ".join(str(error).split())
+            where = failed_line(error)
+            raise ModelFormatError(
+                f"the chain's call fails at {where}: {type(error).__name__}: {reason}"
+            ) from error
     return _Walk(watch, sources()).tape(named_outputs(made), states)
 
 

@@ -20,8 +20,8 @@ def split(path: Path) -> tuple[Path, str]:
     found = PATTERN.match(str(path))
     if not found:
         raise ModelFormatError(
-            "a Chainer model is given as net.py:make_net, a file and a function that returns the "
-            "chain and its example inputs"
+            "a Chainer model is given as net.py:make_net, a function that returns the chain and "
+            "its example inputs"
         )
     return Path(found["file"]), found["name"]
 

@@ -23,6 +23,8 @@ def load_weights(chain: Any, path: Path) -> None:
     for name, shape in wanted.items():
         if name in found and shape is not None and found[name].shape != shape:
             problems.append(f"{name} is {list(found[name].shape)}, but the chain has {list(shape)}")
+        if name in found and found[name].dtype.kind not in "biuf":
+            problems.append(f"{name} is of {found[name].dtype}, not of numbers")
     if problems:
         shown = "; ".join(problems[:20]) + (
             f"; and {len(problems) - 20} more" * (len(problems) > 20)

@@ -1,0 +1,167 @@
+"""What chains, files and weights may do wrong: one line that names it, and exit 1."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.frontends.chainer.conftest import Run
+
+NET = """
+import chainer, chainer.functions as F, chainer.links as L, numpy as np
+from webconv import Dim, example
+
+class Net(chainer.Chain):
+    def __init__(self):
+        super().__init__()
+        with self.init_scope():
+            self.fc = L.Linear(4, 2)
+
+    def forward(self, x):
+        {body}
+
+def make_net():
+    return Net(), {example}
+"""
+
+X = "np.ones((3, 4), 'f') * np.arange(3, dtype='f')[:, None]"
+
+
+def write(folder: Path, body: str, example: str = X) -> str:
+    (folder / "net.py").write_text(NET.format(body=body, example=example))
+    return f"{folder / 'net.py'}:make_net"
+
+
+def convert(python: Run, folder: Path, model: str, *options: object) -> tuple[int, str]:
+    out = folder / "out"
+    done = python("-m", "webconv", "convert", model, "-o", out, "--backend", "wasm", *options)
+    assert (done.returncode == 0) == out.exists()
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "example", "message"),
+    [
+        ("return self.fc(x).array", X, "output 'output' is an array without a graph"),
+        ("return chainer.Variable(self.fc(x).array * 2)", X, "is an array without a graph"),
+        (
+            "h = self.fc(x); return h * np.abs(h.array)",
+            X,
+            "depends on the values .* an array that is no Variable differs at net.py:12",
+        ),
+        (
+            "h = self.fc(x); return F.relu(h) if x.array[0, 0] < 0.3 else F.tanh(h)",
+            X,
+            "depends on the values of its inputs: at net.py:12.*it calls ReLU and Tanh",
+        ),
+        ("return F.gaussian(self.fc(x), self.fc(x))", X, "Gaussian, at net.py:12"),
+        (
+            "return F.dropout(self.fc(x)) if chainer.config.train else Mine().apply((x,))[0]\n"
+            "class Mine(chainer.FunctionNode):\n    def forward(self, xs): return xs[0] + 1,",
+            X,
+            r"not supported:\n  Mine, at net.py:12(.|\n)*--plugin FILE.py(.|\n)*FUNCTIONS",
+        ),
+        ("return 3", X, "must give Variables, but it gives int"),
+        ("return self.fc(x)", "'text'", "must be an array of numbers"),
+        (
+            "return F.reshape(self.fc(x), (int(x.shape[0] ** 2 / x.shape[0] ** 2), -1)) if"
+            " x.shape[0] < 5 else self.fc(x)",
+            "example((Dim('batch', 3), 4))",
+            "size|sizes",
+        ),
+        ("return self.gone(x)", X, "at net.py:12: return self.gone.*AttributeError.*'gone'"),
+        ("return self.fc(F.concat((x, x)))", X, "at net.py:12.*InvalidType"),
+    ],
+    ids=[
+        *("array", "variable", "numpy", "if", "random", "unknown", "number", "text", "size"),
+        *("fails", "misfit"),
+    ],
+)
+def test_chains(chainer_python: Run, tmp_path: Path, body: str, example: str, message: str) -> None:
+    code, text = convert(chainer_python, tmp_path, write(tmp_path, body, example))
+    assert code == 1
+    assert re.search(message, text), text
+
+
+def test_a_plugin_teaches_a_function(chainer_python: Run, tmp_path: Path) -> None:
+    model = write(
+        tmp_path,
+        "return Mine().apply((x,))[0]\n"
+        "class Mine(chainer.FunctionNode):\n    def forward(self, xs): return xs[0] + 1,",
+    )
+    (tmp_path / "mine.py").write_text(
+        "from webconv.ir import ops\n"
+        "from webconv.frontends.common import scalar\n"
+        "FUNCTIONS = {'Mine': lambda call, x: ops.Add()(x, scalar(1, x))}\n"
+    )
+    code, text = convert(chainer_python, tmp_path, model, "--plugin", tmp_path / "mine.py")
+    assert code == 0, text
+
+
+WEIGHTS = {"fc/W": np.ones((2, 4), "f"), "fc/b": np.ones(2, "f")}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"fc/W": WEIGHTS["fc/W"]}, "fc/b is missing"),
+        ({**WEIGHTS, "fc2/W": np.ones(2)}, "fc2/W belongs to nothing in the chain"),
+        ({**WEIGHTS, "fc/W": np.ones((4, 2), "f")}, "fc/W is [4, 2], but the chain has [2, 4]"),
+        ({**WEIGHTS, "fc/b": np.array([{}, 1], object)}, "it holds Python objects"),
+        ({**WEIGHTS, "fc/b": np.array(["a", "b"])}, "fc/b"),
+    ],
+)
+def test_weights(
+    chainer_python: Run, tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    np.savez(tmp_path / "w.npz", **arrays)
+    model = write(tmp_path, "return self.fc(x)")
+    code, text = convert(chainer_python, tmp_path, model, "--weights", tmp_path / "w.npz")
+    assert code == 1
+    assert "w.npz: " in text
+    assert message in text
+
+
+def test_all_faults_of_weights_are_told_at_once(chainer_python: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", **{"fc/W": np.ones(3), "extra": np.ones(2)})
+    model = write(tmp_path, "return self.fc(x)")
+    _, text = convert(chainer_python, tmp_path, model, "--weights", tmp_path / "w.npz")
+    for fault in ("fc/b is missing", "extra belongs", "fc/W is [3]"):
+        assert fault in text
+
+
+def test_a_snapshot_of_a_trainer(chainer_python: Run, tmp_path: Path) -> None:
+    prefix = "updater/model:main/predictor/"
+    arrays = {f"{prefix}{name}": a for name, a in WEIGHTS.items()}
+    np.savez(tmp_path / "s.npz", **arrays, **{"updater/iteration": np.int32(3)})
+    model = write(tmp_path, "return self.fc(x)")
+    code, text = convert(chainer_python, tmp_path, model, "--weights", tmp_path / "s.npz")
+    assert code == 0, text
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken", b"\x93NUMPY"])
+def test_files_that_are_no_npz(chainer_python: Run, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.npz").write_bytes(content)
+    model = write(tmp_path, "return self.fc(x)")
+    code, text = convert(chainer_python, tmp_path, model, "--weights", tmp_path / "w.npz")
+    assert code == 1
+    assert "w.npz: it is not an npz file" in text
+
+
+@pytest.mark.parametrize(
+    ("tail", "message"),
+    [
+        (":gone", "net.py has no function gone"),
+        (":Net", "must return the chain and its example inputs"),
+        ("x:make_net", "the file cannot be read"),
+    ],
+)
+def test_sources(chainer_python: Run, tmp_path: Path, tail: str, message: str) -> None:
+    write(tmp_path, "return self.fc(x)")
+    code, text = convert(chainer_python, tmp_path, f"{tmp_path / 'net.py'}{tail}")
+    assert code == 1
+    assert message in text or "returns no example inputs" in text
