@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,32 @@ def functions(out: Path) -> None:
     np.savez(out, **found)
 
 
+def variables(value: Any) -> Any:
+    """An array, or a list of them, as Variables."""
+    import chainer
+
+    return (
+        list(map(chainer.Variable, value)) if isinstance(value, list) else chainer.Variable(value)
+    )
+
+
+def inputs_of(run: Any) -> Iterator[Any]:
+    """The arrays of a run; a list is its sequences one after another, and their lengths."""
+    for value in run:
+        if isinstance(value, list):
+            yield np.concatenate(value)
+            yield np.array([len(v) for v in value], np.int32)
+        else:
+            yield value
+
+
+def joined(made: Any) -> list[Any]:
+    """Outputs with lists as one array each."""
+    import chainer.functions as F
+
+    return [F.concat(v, axis=0) if isinstance(v, list) else v for v in made]
+
+
 def nets(out: Path) -> None:
     """The programs of all chains in `nets`, with inputs and outputs of their runs."""
     import chainer
@@ -89,10 +116,10 @@ def nets(out: Path) -> None:
             write_program(found, key, program)
             for k, run in enumerate(net.runs):
                 with chainer.using_config("train", False):
-                    made = named_outputs(net.chain(*map(chainer.Variable, run)))
-                for n, array in zip(program.main.inputs, run, strict=True):
+                    made = net.chain(*map(variables, run))
+                for n, array in zip(program.main.inputs, inputs_of(run), strict=True):
                     found[f"{key}/run_{k}/in/{n}"] = array
-                for n, v in made.items():
+                for n, v in named_outputs(joined(made) if family == "lists" else made).items():
                     found[f"{key}/run_{k}/out/{n}"] = v.array
     np.savez(out, **found)
 

@@ -244,4 +244,48 @@ OPEN: dict[str, Callable[[], Net]] = {
     ),
 }
 
-FAMILIES = {"links": LINKS, "states": STATES, "open": OPEN}
+
+class Tagger(chainer.Chain):
+    """Words of sentences to tags, and sentences to classes, as Chainer's examples write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed = L.EmbedID(9, 4)
+            self.rnn = L.NStepBiLSTM(2, 4, 5, 0.3)
+            self.tags, self.classes = L.Linear(10, 3), L.Linear(10, 2)
+
+    def forward(self, xs: Any) -> Any:
+        ends = np.cumsum([len(x) for x in xs[:-1]])
+        words = F.split_axis(self.embed(F.concat(xs, axis=0)), ends, 0)
+        h, _, ys = self.rnn(None, None, words)
+        classes = self.classes(F.concat((h[-2], h[-1]), axis=1))
+        return F.softmax(classes), [F.softmax(self.tags(y)) for y in ys]
+
+
+class Stack(chainer.Chain):
+    """A stack of recurrent layers over a list, and its sequences filled up."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.rnn = getattr(L, kind)(2, 4, 5, 0.0)
+
+    def forward(self, xs: Any) -> Any:
+        h, ys = self.rnn(None, [F.tanh(x) for x in xs])
+        return h, list(ys), F.pad_sequence(ys, padding=-1.0)
+
+
+def listed(chain: Any, member: Callable[[int], Any]) -> Net:
+    """A chain of a list, run with other numbers of sequences and other lengths than traced."""
+    runs = [[[member(n) for n in lengths]] for lengths in ((3, 1, 2), (4,), (2, 7, 3, 1, 5))]
+    return Net(seeded(chain), runs[0], runs)
+
+
+LISTS: dict[str, Callable[[], Net]] = {
+    "Tagger": lambda: listed(Tagger(), lambda n: words(9, n)),
+    "NStepGRU": lambda: listed(Stack("NStepGRU"), lambda n: floats(n, 4)),
+    "NStepBiRNNReLU": lambda: listed(Stack("NStepBiRNNReLU"), lambda n: floats(n, 4)),
+}
+
+FAMILIES = {"lists": LISTS, "links": LINKS, "states": STATES, "open": OPEN}

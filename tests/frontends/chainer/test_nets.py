@@ -29,7 +29,9 @@ STATES = (
     "StatefulZoneoutLSTM",
 )
 OPEN = ("Pooled", "Steps", "Both", "LSTMClassifier", "GRUNet", "CNNLSTM", "NStepBiLSTM")
+LISTS = ("Tagger", "NStepGRU", "NStepBiRNNReLU")
 NETS = [
+    *(f"lists/{n}" for n in LISTS),
     *(f"links/{n}" for n in LINKS),
     *(f"states/{n}" for n in STATES),
     *(f"open/{n}" for n in OPEN),

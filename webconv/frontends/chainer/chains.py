@@ -15,14 +15,16 @@ from webconv.frontends.chainer.align import Mismatch, aligned, samples_of, unifi
 from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.example import Dim as NamedSize
 from webconv.frontends.chainer.example import disturbed, names_of, resized
+from webconv.frontends.chainer.ragged import is_ragged
 from webconv.frontends.chainer.record import Sources, named_outputs, parameters, record
 from webconv.frontends.chainer.registry import FUNCTIONS, Convert
 from webconv.frontends.chainer.states import States, with_first_call
 from webconv.frontends.chainer.tape import Tape
 from webconv.ir import dims
 from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
-from webconv.ir.graph import Program
+from webconv.ir.graph import Program, content_digest
 from webconv.ir.op import Array
+from webconv.ir.text import print_program
 from webconv.passes.recurrences import recognise_recurrences
 
 Sizes = Mapping[str, int]
@@ -32,6 +34,7 @@ Sizes = Mapping[str, int]
 class Argument:
     """An argument of the call: one array, or a list of arrays."""
 
+    label: str
     names: list[str]
     arrays: list[Array]
     axes: list[tuple[NamedSize | None, ...]]
@@ -69,6 +72,18 @@ class Traced:
                 raise ModelFormatError(f"there is no input {name!r}; there are {listed}")
             argument, k = known[name]
             argument.arrays[k], argument.axes[k] = _renamed(name, argument.arrays[k], shape)
+
+    def with_other_lists(self) -> Traced:
+        """The same with one sequence more in each list, and with other lengths."""
+        examples = [
+            [resized(a, (k % 3 + 2, *a.shape[1:])) for k, a in enumerate([*arrays, arrays[0]])]
+            if argument.listed and is_ragged(argument.arrays)
+            else example
+            for argument, example in zip(self.arguments, self.examples, strict=True)
+            for arrays in [argument.arrays]
+        ]
+        labels = [a.label for a in self.arguments]
+        return dataclasses.replace(self, examples=examples, names=labels)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -116,7 +131,9 @@ class Traced:
                     return {**made, **carried.after()}, {}
                 return made, carried.after()
 
-        return record(run, lambda: Sources(variables, states, parameters(self.chain)))
+        tape = record(run, lambda: Sources(variables, states, parameters(self.chain)))
+        lists = {a.label: a.names for a in self.arguments if a.listed and is_ragged(a.arrays)}
+        return dataclasses.replace(tape, lists=lists)
 
 
 def parameter_names(chain: Any, count: int) -> list[str]:
@@ -137,7 +154,7 @@ def _argument(label: str, value: Any) -> Argument:
     values = [_array(label, v) for v in value] if listed else [_array(label, value)]
     names = [f"{label}_{k}" for k in range(len(values))] if listed else [label]
     axes = [names_of(v) for v in values]
-    return Argument(names, [np.asarray(v) for v in values], axes, listed)
+    return Argument(label, names, [np.asarray(v) for v in values], axes, listed)
 
 
 def _array(label: str, value: Any) -> Array:
@@ -171,10 +188,21 @@ def _renamed(
 def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Program:
     """The program of a chain."""
     program, base = _program(traced, name, plugins)
+    if base.lists:
+        other, _ = _program(traced.with_other_lists(), name, plugins)
+        if _text(program) != _text(other):
+            raise UnsupportedError(
+                "the chain depends on the number or the lengths of its sequences; give the arrays "
+                "as arguments of their own (forward(self, *xs)) to fix their number"
+            )
     if not base.writes:
         return program
     first, alone = _program(dataclasses.replace(traced, first=True), name, plugins)
     return program if _same_results(base, alone) else with_first_call(program, first)
+
+
+def _text(program: Program) -> str:
+    return print_program(program, lambda array: (content_digest(array),))
 
 
 def _same_results(carried: Tape, first: Tape) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -11,10 +12,10 @@ import numpy as np
 
 from webconv.frontends.chainer.align import Mismatch, Reciprocal, Varying, resolved
 from webconv.frontends.chainer.interleaved import UNWEAVE
+from webconv.frontends.chainer.ragged import Item, Lists, Ragged, list_input
 from webconv.frontends.chainer.registry import FUNCTIONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.ir import graph, ops
-from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.graph import Graph, Program, State, Value
@@ -24,7 +25,8 @@ from webconv.passes.driver import rewrite
 # What functions of ours raise on attributes and inputs that Chainer itself would refuse.
 MISFITS = (TypeError, ValueError, IndexError, KeyError, AttributeError, ZeroDivisionError)
 
-Shapes = Mapping[int, tuple[Dim, ...]]
+# Names of outputs that the chain does not name.
+AUTOMATIC = re.compile(r"output(_\d+)?")
 
 
 def check(tape: Tape, table: Mapping[str, Convert]) -> None:
@@ -56,33 +58,85 @@ def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
 
     table = {**FUNCTIONS, **plugins}
     check(tape, table)
-    values: dict[int, Value] = {}
+    values: dict[int, Value | Item] = {}
+    lists = _list_inputs(tape, values)
     for leaf in tape.leaves:
-        values[leaf.value] = _leaf(leaf)
+        if leaf.value not in values:
+            values[leaf.value] = _leaf(leaf)
     made: dict[Hashable, Value] = {}
+    known = Lists([*lists.values()])
     for call in tape.calls:
-        outputs = _apply(table[call.name], call, values, made)
+        outputs = _apply(table[call.name], call, values, made, known)
         for number, value in zip(call.outputs, outputs, strict=True):
             if number is not None:
                 values[number] = value
-    graphs = _graph(tape, values)
+    main = _graph(tape, values, lists)
     states = tuple(
-        State(leaf.name, values[leaf.value].type, _initial(leaf))
+        State(leaf.name, main.reads[leaf.name].type, _initial(leaf))
         for leaf in tape.leaves
         if leaf.kind == "state"
     )
-    return rewrite(Program({"main": graphs}, states, name), UNWEAVE)
+    return rewrite(Program({"main": main}, states, name), UNWEAVE)
 
 
-def _graph(tape: Tape, values: Mapping[int, Value]) -> Graph:
+def _list_inputs(tape: Tape, values: dict[int, Value | Item]) -> dict[str, Ragged]:
+    """The inputs that are lists, by name; their members are put among the values."""
+    leaves = {leaf.name: leaf for leaf in tape.leaves if leaf.kind == "input"}
+    found = {}
+    for name, members in tape.lists.items():
+        own = [leaves[m] for m in members]
+        found[name] = list_input(name, own)
+        for leaf, item in zip(own, found[name].items, strict=True):
+            values[leaf.value] = item
+    return found
+
+
+def _graph(tape: Tape, values: Mapping[int, Value | Item], lists: Mapping[str, Ragged]) -> Graph:
     found = {kind: {} for kind in ("input", "state")}  # type: dict[str, dict[str, Value]]
     for leaf in tape.leaves:
-        if leaf.kind in found:
-            found[leaf.kind][leaf.name] = values[leaf.value]
-    outputs = {name: values[number] for name, number in tape.outputs.items()}
-    writes = {name: values[number] for name, number in tape.writes.items()}
-    inputs = {name: found["input"][name] for name in tape.inputs}
-    return Graph(inputs, outputs, found["state"], writes)
+        value = values[leaf.value]
+        if leaf.kind in found and isinstance(value, Value):
+            found[leaf.kind][leaf.name] = value
+    writes = {name: _single(values[number]) for name, number in tape.writes.items()}
+    first = {members[0]: name for name, members in tape.lists.items()}
+    inputs: dict[str, Value] = {}
+    for name in tape.inputs:
+        if name in first:
+            whole = lists[first[name]]
+            inputs[first[name]] = whole.values
+            inputs[f"{first[name]}_lengths"] = whole.layout.lengths
+        elif name in found["input"]:
+            inputs[name] = found["input"][name]
+    return Graph(inputs, _outputs(tape, values), found["state"], writes)
+
+
+def _outputs(tape: Tape, values: Mapping[int, Value | Item]) -> dict[str, Value]:
+    """The outputs; the sequences of a list are one, named as the first."""
+    outputs: dict[str, Value] = {}
+    expected: Item | None = None
+    for name, number in tape.outputs.items():
+        value = values[number]
+        if not isinstance(value, Item):
+            outputs[name] = value
+            continue
+        follows = expected is not None and value.of is expected.of
+        if value.index != (expected.index + 1 if follows and expected is not None else 0):
+            raise UnsupportedError("the sequences of a list must be given all, in their order")
+        if value.index == 0:
+            outputs[name] = value.of.values
+        expected = value
+    if all(AUTOMATIC.fullmatch(name) for name in outputs):
+        return {
+            f"output_{k}" if len(outputs) > 1 else "output": v
+            for k, v in enumerate(outputs.values())
+        }
+    return outputs
+
+
+def _single(value: Value | Item) -> Value:
+    if isinstance(value, Item):
+        raise UnsupportedError("a state cannot be a sequence of a list")
+    return value
 
 
 def _leaf(leaf: Leaf) -> Value:
@@ -110,11 +164,12 @@ def _initial(leaf: Leaf) -> Any:
     return leaf.array if np.any(leaf.array) else None
 
 
-def _resolved(call: Call, values: Mapping[int, Value]) -> Call:
+def _resolved(call: Call, values: Mapping[int, Value | Item]) -> Call:
     """`call` with numbers that follow from the sizes of arrays before it as Dims."""
     if not any(_varies(v) for v in call.attributes.values()):
         return call
-    known = dict.fromkeys(d for v in values.values() for d in (*v.shape, v.type.size))
+    arrays = [v for v in values.values() if isinstance(v, Value)]
+    known = dict.fromkeys(d for v in arrays for d in (*v.shape, v.type.size))
     open_ = [d for d in known if not isinstance(d, int)]
     attributes = {k: resolved(v, open_) for k, v in call.attributes.items()}
     return dataclasses.replace(call, attributes=attributes)
@@ -132,12 +187,18 @@ def _varies(value: object) -> bool:
 
 
 def _apply(
-    function: Convert, call: Call, values: Mapping[int, Value], made: dict[Hashable, Value]
-) -> tuple[Value, ...]:
+    function: Convert,
+    call: Call,
+    values: Mapping[int, Value | Item],
+    made: dict[Hashable, Value],
+    lists: Lists,
+) -> tuple[Value | Item, ...]:
     inputs = [values[n] for n in call.inputs]
     try:
         call = _resolved(call, values)
-        outputs = function(Applied(call, made), *inputs)
+        outputs: Any = lists.applied(function, call, made, inputs)
+        if outputs is None:
+            outputs = function(Applied(call, made), *inputs)
     except Mismatch as mismatch:
         raise UnsupportedError(
             f"{call.name} at {call.where}: {mismatch}; give the sizes plain numbers in the example"
@@ -146,7 +207,7 @@ def _apply(
         error.args = (f"{call.name} at {call.where}: {error}",)
         raise
     except MISFITS as error:
-        given = ", ".join(str(v.type) for v in inputs)
+        given = ", ".join(str(v.type) for v in inputs if isinstance(v, Value))
         reason = " ".join(str(error).split())
         raise ModelFormatError(
             f"{call.name} at {call.where}: it does not fit its inputs ({given}): {reason}"
@@ -158,6 +219,6 @@ def _apply(
             f"gives {len(outputs)}"
         )
     for value in outputs:
-        if not value.node.name:
+        if isinstance(value, Value) and not value.node.name:
             value.node.name = call.label
     return outputs

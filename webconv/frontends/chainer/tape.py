@@ -55,7 +55,7 @@ class Tape:
     """Leaves and calls in an order in which they can be computed; outputs and writes by name.
 
     `results` are the arrays that the chain gave, `written` the states after it, `inputs` the names
-    of its inputs in order.
+    of its inputs in order, `lists` those that are sequences of one list, by its name.
     """
 
     leaves: Sequence[Leaf]
@@ -65,3 +65,4 @@ class Tape:
     results: Mapping[str, Array] = field(default_factory=dict)
     inputs: Sequence[str] = ()
     written: Mapping[str, Array] = field(default_factory=dict)
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
