@@ -11,10 +11,18 @@ import pytest
 from tests.browser.test_cases import page, run_bundle
 from tests.conftest import MODELS, require_models
 from tests.frontends.chainer.cases import FAMILIES
-from tests.frontends.chainer.conftest import Run, chainer_functions, chainer_python
+from tests.frontends.chainer.conftest import Run, chainer_functions, chainer_nets, chainer_python
 from tests.frontends.chainer.test_functions import check, program_of, wanted
+from tests.frontends.chainer.test_nets import LISTS, OPEN, STATES, compare, runs
+from webconv.api import compile_program
 
-__all__ = ["chainer_functions", "chainer_python", "page"]
+__all__ = ["chainer_functions", "chainer_nets", "chainer_python", "page"]
+
+NETS_OF_OURS = [
+    *(f"states/{n}" for n in STATES),
+    *(f"open/{n}" for n in OPEN),
+    *(f"lists/{n}" for n in LISTS),
+]
 
 NETS = (
     *("lstm_classifier", "stateless_lstm", "gru", "peephole", "cnn_lstm", "nsteplstm"),
@@ -65,17 +73,55 @@ def test_functions(page: Any, chainer_functions: dict[str, Any], family: str) ->
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_shared_nets_verify(chainer_python: Run, tmp_path: Any, name: str) -> None:
-    """The command line, in Chainer's environment, on the three backends."""
+def test_shared_nets_verify(
+    chainer_python: Run, tmp_path: Any, name: str, request: pytest.FixtureRequest
+) -> None:
+    """The command line, in Chainer's environment: three backends with --all, else wasm."""
     require_models("chainer_rnn_generated")
+    every = request.config.getoption("--all") or name in ("lstm_classifier", "nstepbilstm")
+    where = [] if every else ["--browser", "none"]
     folder = MODELS / "chainer_rnn_generated"
     (tmp_path / "net.py").write_text(MAKE.format(folder=str(folder), names=NETS))
     done = chainer_python(
         *("-m", "webconv", "verify", f"{tmp_path / 'net.py'}:{name}", "--frontend", "chainer"),
         *("--weights", folder / f"{name}.npz", "--inputs", folder / f"{name}.inputs.npz"),
-        *("--expect", folder / f"{name}.expect.npz", "--json", "-"),
+        *("--expect", folder / f"{name}.expect.npz", "--json", "-", *where),
     )
     assert done.returncode == 0, done.stderr + done.stdout
     report = json.loads(done.stdout)
     assert report["ok"]
-    assert {r["backend"] for r in report["results"]} == {"wasm", "webgpu", "webgl"}
+    backends = {"wasm", "webgpu", "webgl"} if every else {"wasm"}
+    assert {r["backend"] for r in report["results"]} == backends
+
+
+SEVERAL = """async (url, runs) => {
+  const { load } = await import(url);
+  const runner = await load({ allowSoftware: true, device: globalThis.sharedDevice });
+  const made = [];
+  try {
+    for (const inputs of runs) {
+      const outputs = await runner.run(inputs);
+      const pairs = Object.entries(outputs).map(([k, v]) => [k, [v.data, v.shape]]);
+      made.push(Object.fromEntries(pairs));
+    }
+  } finally {
+    await runner.dispose();
+  }
+  return made;
+}"""
+
+
+@pytest.mark.parametrize("name", NETS_OF_OURS)
+def test_nets(page: Any, chainer_nets: dict[str, Any], name: str) -> None:
+    """Open sizes, lists of sequences and states: several runs of one bundle."""
+    backend, browser, opened = page
+    program = program_of(chainer_nets, name)
+    bundle = compile_program(program, "net", "0" * 64, [backend])
+    rows = list(runs(chainer_nets, name))
+    given = [
+        {n: {"data": np.ravel(a), "shape": list(np.shape(a))} for n, a in inputs.items()}
+        for inputs, _ in rows
+    ]
+    made = opened.evaluate(SEVERAL, f"{browser.mount(bundle.files)}{backend}.js", given)
+    for outputs, (_, want) in zip(made, rows, strict=True):
+        compare({n: np.reshape(data, shape) for n, (data, shape) in outputs.items()}, want)
