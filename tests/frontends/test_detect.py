@@ -51,6 +51,23 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
         detect(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "way"),
+    [
+        ("model.pt", zipped("model/data.pkl", "model/version"), "torch.onnx.export"),
+        ("model.pth", b"\x80\x02\x8a\nl", "torch.onnx.export"),
+        ("model.tflite", b"\x1c\x00\x00\x00TFL3", "tf2onnx.convert --tflite"),
+        ("model.pb", b"\n\x10\n\x01x", "tf2onnx.convert"),
+    ],
+)
+def test_models_of_other_frameworks_are_told_the_way(
+    tmp_path: Path, name: str, content: bytes, way: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelFormatError, match=rf"not a model that webconv reads: .*{way}"):
+        detect(tmp_path / name)
+
+
 def test_arrays_alone_are_no_model(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", a=np.zeros(2))
     with pytest.raises(ModelFormatError, match=r"given as net.py:make_net.*--weights"):

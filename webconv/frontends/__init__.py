@@ -39,6 +39,8 @@ def detect(path: Path) -> str:
     if not head:
         raise ModelFormatError("the file is empty")
     # HDF5 may begin at 512, 1024, ... after a block of the user's.
+    if (way := _way_out(path, head)) is not None:
+        raise ModelFormatError(f"it is not a model that webconv reads: {way}")
     if head.startswith((HDF5, ZIP)) or HDF5 in head:
         return "chainer" if _is_npz(path, head) else "keras"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -51,16 +53,32 @@ def detect(path: Path) -> str:
     )
 
 
+def _way_out(path: Path, head: bytes) -> str | None:
+    """What to do with a model of another framework, by what it begins with."""
+    if head.startswith(b"\x80") or any(n.endswith("/data.pkl") for n in _archived(path, head)):
+        return "it holds pickled objects, as PyTorch saves them; export it with torch.onnx.export"
+    if head[4:8] == b"TFL3":
+        return "it is a TensorFlow Lite model; python -m tf2onnx.convert --tflite makes ONNX of it"
+    if path.suffix == ".pb":
+        return "it may be a TensorFlow graph; python -m tf2onnx.convert makes ONNX of it"
+    return None
+
+
 def _is_npz(path: Path, head: bytes) -> bool:
     """True for a zip of arrays, as Chainer saves weights."""
+    names = _archived(path, head)
+    return bool(names) and all(name.endswith(".npy") for name in names)
+
+
+def _archived(path: Path, head: bytes) -> list[str]:
+    """The names of the files in a zip archive; none if it is no archive."""
     if not head.startswith(ZIP):
-        return False
+        return []
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            return archive.namelist()
     except (zipfile.BadZipFile, io.UnsupportedOperation):
-        return False
-    return bool(names) and all(name.endswith(".npy") for name in names)
+        return []
 
 
 def load(
