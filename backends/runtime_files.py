@@ -22,7 +22,10 @@ RUNNER = (
 )
 SESSIONS = {
     "wasm": ("session-wasm.js",),
-    "webgpu": ("adapter.js", "session-webgpu.js"),
+    "webgpu": (
+        *("adapter.js", "device-webgpu.js", "shaders-webgpu.js", "plan-webgpu.js"),
+        "session-webgpu.js",
+    ),
     "webgl": ("adapter.js", "textures-webgl.js", "session-webgl.js"),
 }
 COPIED = ("page.css", "types.d.ts")

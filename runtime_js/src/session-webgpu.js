@@ -3,17 +3,15 @@
 // Buffers belong to the session and grow to the largest sizes seen. Plans hold what is computed
 // from sizes, and bind groups, which are made anew only after a buffer grew.
 
-import { refuseSoftware } from './adapter.js';
+import { Device } from './device-webgpu.js';
 import { WebconvError } from './errors.js';
+import { planDispatches, roundUp, ROW, shadersOf } from './plan-webgpu.js';
+import { Shaders } from './shaders-webgpu.js';
 import { count, size } from './shape.js';
 
-/** @import { CreateSession, DType, LoadOptions, Session, SessionContext, Sizes, TypedArray, Weights } from './types.d.ts' */
-/** @import { Dispatch, Planned, Resource, Section, ShaderSection, StateBuffers, Step, Storage, VariantSection, WebgpuPlan } from './webgpu.d.ts' */
+/** @import { CreateSession, DType, Session, SessionContext, Sizes, TypedArray, Weights } from './types.d.ts' */
+/** @import { Dispatch, Resource, Section, StateBuffers, Storage, WebgpuPlan } from './webgpu.d.ts' */
 
-/** Uniform blocks lie at multiples of this. */
-const ROW = 256;
-/** Workgroups of a dispatch; shaders do in turns what is more. */
-const MOST_GROUPS = 65535;
 // https://www.w3.org/TR/webgpu/#namespacedef-gpubufferusage
 const MAP_READ = 1;
 const COPY_SRC = 4;
@@ -21,19 +19,9 @@ const COPY_DST = 8;
 const UNIFORM = 64;
 const STORAGE = 128;
 
-/** @type {GPUErrorFilter[]} */
-const FILTERS = ['out-of-memory', 'internal', 'validation'];
-
-/** @type {Record<string, GPUBufferBindingLayout>} */
-const LAYOUTS = {
-  u: { type: 'uniform', hasDynamicOffset: true },
-  r: { type: 'read-only-storage' },
-  w: { type: 'storage' },
-};
-
 /** @type {CreateSession} */
 export async function createSession(context) {
-  const session = new WebgpuSession(context, ...(await openDevice(context.options)));
+  const session = new WebgpuSession(context, await Device.open(context.options));
   try {
     await session.load(context);
   } catch (error) {
@@ -43,32 +31,10 @@ export async function createSession(context) {
   return session;
 }
 
-/**
- * @param {LoadOptions} options
- * @returns {Promise<[GPUDevice, string]>}
- */
-async function openDevice(options) {
-  const shared = /** @type {GPUDevice | undefined} */ (options.device);
-  if (shared) return [shared, nameOf(shared.adapterInfo)];
-  const adapter = await globalThis.navigator?.gpu?.requestAdapter({
-    powerPreference: 'high-performance',
-  });
-  if (!adapter) throw new WebconvError('no-backend', 'there is no WebGPU adapter');
-  const name = nameOf(adapter.info);
-  refuseSoftware(name, options, adapter.info.isFallbackAdapter);
-  return [await adapter.requestDevice(), name];
-}
-
-/** @param {GPUAdapterInfo} [info] */
-const nameOf = (info) =>
-  info ? [info.vendor, info.architecture, info.description].filter(Boolean).join(' ') : '';
-
 /** @implements {Session} */
 class WebgpuSession {
   variant = 'f32';
   stats = { dispatches: 0, submits: 0, pipelines: 0, bytesRead: 0 };
-  /** @type {GPUDeviceLostInfo | undefined} */
-  lost;
   /** @type {Map<string, GPUBuffer>} Slots, inputs and the one for reading back, by name. */
   pool = new Map();
   /** How often a buffer was replaced. */
@@ -77,28 +43,21 @@ class WebgpuSession {
   weights = [];
   /** @type {StateBuffers[]} */
   states = [];
-  /** @type {GPUComputePipeline[]} */
-  pipelines = [];
-  /** @type {Map<string, GPUBindGroupLayout>} */
-  layouts = new Map();
   /** @type {Set<WebgpuPlan>} */
   plans = new Set();
 
   /**
    * @param {SessionContext} context
-   * @param {GPUDevice} device
-   * @param {string} adapter
+   * @param {Device} device
    */
-  constructor({ model, section, options }, device, adapter) {
+  constructor({ model, section }, device) {
     this.model = model;
     /** @type {Section} */
     this.section = section;
     this.device = device;
-    this.adapter = adapter;
-    this.ownsDevice = !options.device;
-    device.lost.then((info) => {
-      this.lost = info;
-    });
+    this.gpu = device.gpu;
+    this.adapter = device.adapter;
+    this.shaders = new Shaders(device, this.section.shaders);
   }
 
   /** @param {DType} dtype */
@@ -114,42 +73,16 @@ class WebgpuSession {
     const needed = new Set(this.section.entries.flatMap(({ variants }) => shadersOf(variants[0])));
     let done = 0;
     const compiling = [...needed].map(async (shader) => {
-      await this.pipeline(shader);
+      await this.compile(shader);
       progress('compile', ++done, needed.size);
     });
-    await Promise.all([this.checked(() => this.upload(weights)), ...compiling]);
+    await Promise.all([this.device.checked(() => this.upload(weights)), ...compiling]);
     progress('upload', weights.bytes, weights.bytes);
   }
 
-  /**
-   * Compiles a shader, once.
-   * @param {number} shader
-   */
-  async pipeline(shader) {
-    if (this.pipelines[shader]) return;
-    this.pipelines[shader] = await this.checked(() => this.compile(this.section.shaders[shader]));
-    this.stats.pipelines++;
-  }
-
-  /** @param {ShaderSection} shader */
-  compile({ code, binds }) {
-    const { device } = this;
-    const layout = device.createPipelineLayout({ bindGroupLayouts: [this.layout(binds)] });
-    const module = device.createShaderModule({ code });
-    return device.createComputePipelineAsync({ layout, compute: { module } });
-  }
-
-  /** @param {string} binds */
-  layout(binds) {
-    const known = this.layouts.get(binds);
-    if (known) return known;
-    const made = this.device.createBindGroupLayout({
-      entries: [...binds].flatMap((letter, binding) =>
-        letter === '-' ? [] : [{ binding, visibility: 4, buffer: LAYOUTS[letter] }],
-      ),
-    });
-    this.layouts.set(binds, made);
-    return made;
+  /** @param {number} shader */
+  async compile(shader) {
+    if (await this.shaders.compile(shader)) this.stats.pipelines++;
   }
 
   /** @param {Weights} weights */
@@ -157,7 +90,7 @@ class WebgpuSession {
     const ends = this.section.weights;
     const starts = [0, ...ends];
     this.weights = ends.map((end, k) =>
-      this.device.createBuffer({
+      this.gpu.createBuffer({
         size: roundUp(end - starts[k], ROW),
         usage: STORAGE,
         mappedAtCreation: true,
@@ -181,9 +114,10 @@ class WebgpuSession {
   async bind(position, sizes) {
     const { symbols, inputs, lengths, variants } = this.section.entries[position];
     const variant = variants.find(({ ones }) => ones(sizes).every((n) => n === 1)) ?? variants[0];
-    await Promise.all(shadersOf(variant).map((shader) => this.pipeline(shader)));
+    await Promise.all(shadersOf(variant).map((shader) => this.compile(shader)));
     const { writes } = this.model.entries[position];
-    return this.checked(() => {
+    return this.device.checked(() => {
+      const { dispatches, uniforms, width } = planDispatches(symbols, variant, sizes);
       const plan = {
         position,
         variant,
@@ -192,55 +126,18 @@ class WebgpuSession {
         slots: variant.slots(sizes),
         inputs: inputs(sizes),
         lengths: lengths(sizes),
-        ...this.expand(symbols, variant, sizes),
+        dispatches,
+        uniform: this.gpu.createBuffer({ size: uniforms.byteLength, usage: UNIFORM | COPY_DST }),
+        width,
         groups: new Map(),
         generation: -1,
       };
+      this.device.write(plan.uniform, uniforms);
       this.prepare(plan);
       this.plans.add(plan);
       for (const known of this.plans) this.regroup(known);
       return plan;
     });
-  }
-
-  /**
-   * The dispatches of a run in order, loops unrolled.
-   * @param {string[]} symbols
-   * @param {VariantSection} variant
-   * @param {Sizes} sizes
-   */
-  expand(symbols, { loops, steps }, sizes) {
-    const known = { ...sizes };
-    /** @type {Planned[]} */
-    const dispatches = [];
-    /** @type {number[][]} */
-    const rows = [];
-    const visit = (/** @type {Step[]} */ steps, /** @type {number[]} */ indices) => {
-      let offset = -1;
-      for (const step of steps) {
-        if (!Array.isArray(step)) {
-          const end = size(step.count, known);
-          for (let i = 0; i < end; i++) {
-            known[step.index] = i;
-            visit(step.body, [...indices, i]);
-          }
-          continue;
-        }
-        const groups = Math.min(size(step[1], known), MOST_GROUPS);
-        if (groups < 1) continue;
-        if (offset < 0) {
-          offset = rows.length * ROW;
-          rows.push([...symbols.map((symbol) => sizes[symbol]), ...indices]);
-        }
-        dispatches.push({ step, groups, offset });
-      }
-    };
-    visit(steps, []);
-    const data = new Int32Array(Math.max(rows.length, 1) * (ROW / 4));
-    rows.forEach((row, k) => data.set(row, (k * ROW) / 4));
-    const uniform = this.device.createBuffer({ size: data.byteLength, usage: UNIFORM | COPY_DST });
-    this.write(uniform, data);
-    return { dispatches, uniform, width: roundUp((symbols.length + loops) * 4, 16) };
   }
 
   /**
@@ -279,13 +176,13 @@ class WebgpuSession {
     const bytes = roundUp(Math.max(elements, 1) * 4, 16);
     const old = this.pool.get(name);
     if (old && old.size >= bytes) return;
-    const { maxStorageBufferBindingSize: most } = this.device.limits;
+    const { maxStorageBufferBindingSize: most } = this.gpu.limits;
     if (bytes > most) {
       const rule = `a tensor may have ${most} bytes on this GPU`;
       throw new WebconvError('out-of-memory', `${rule}, but one has ${bytes}`);
     }
     old?.destroy();
-    this.pool.set(name, this.device.createBuffer({ size: bytes, usage }));
+    this.pool.set(name, this.gpu.createBuffer({ size: bytes, usage }));
     if (usage & STORAGE) this.generation++;
   }
 
@@ -301,7 +198,7 @@ class WebgpuSession {
     if (old?.bytes === bytes) return old.buffer;
     // What is being encoded may still copy from the old one.
     queueMicrotask(() => old?.buffer.destroy());
-    const buffer = this.device.createBuffer({
+    const buffer = this.gpu.createBuffer({
       size: roundUp(Math.max(bytes, 4), 16),
       usage: STORAGE | COPY_SRC | COPY_DST,
     });
@@ -332,13 +229,8 @@ class WebgpuSession {
    * @param {Dispatch} dispatch
    */
   group({ uniform, width }, [shader, , resources]) {
-    const { binds } = this.section.shaders[shader];
-    const entries = resources.map((resource, k) => ({
-      binding: k + 1,
-      resource: this.resource(resource),
-    }));
-    if (binds[0] === 'u') entries.push({ binding: 0, resource: { buffer: uniform, size: width } });
-    return this.device.createBindGroup({ layout: this.layout(binds), entries });
+    const bindings = resources.map((resource) => this.resource(resource));
+    return this.shaders.group(shader, bindings, { buffer: uniform, size: width });
   }
 
   /**
@@ -364,10 +256,10 @@ class WebgpuSession {
    */
   async run(plan, inputs, fetch) {
     const types = this.model.entries[plan.position].outputs;
-    const arrays = await this.checked(() => {
+    const arrays = await this.device.checked(() => {
       this.prepare(plan);
-      inputs.forEach((data, k) => this.write(this.buffer(`input${k}`), data));
-      const encoder = this.device.createCommandEncoder();
+      inputs.forEach((data, k) => this.device.write(this.buffer(`input${k}`), data));
+      const encoder = this.gpu.createCommandEncoder();
       this.encode(plan, encoder);
       return this.submit(
         encoder,
@@ -391,9 +283,9 @@ class WebgpuSession {
     const pass = encoder.beginComputePass();
     for (const { step, groups: n, offset } of plan.dispatches) {
       const [shader] = step;
-      const sized = this.section.shaders[shader].binds[0] === 'u';
-      pass.setPipeline(this.pipelines[shader]);
-      pass.setBindGroup(0, groups.get(step) ?? null, sized ? [offset] : []);
+      const row = this.shaders.takesSizes(shader) ? [offset] : [];
+      pass.setPipeline(this.shaders.pipelines[shader]);
+      pass.setBindGroup(0, groups.get(step) ?? null, row);
       pass.dispatchWorkgroups(n);
     }
     pass.end();
@@ -415,10 +307,10 @@ class WebgpuSession {
       if (length) encoder.copyBufferToBuffer(from, 0, target, offset, length * 4);
       return offset;
     });
-    this.device.queue.submit([encoder.finish()]);
+    this.gpu.queue.submit([encoder.finish()]);
     this.stats.submits++;
     if (!end) {
-      await this.device.queue.onSubmittedWorkDone();
+      await this.gpu.queue.onSubmittedWorkDone();
       return parts.map(({ type }) => new type());
     }
     await target.mapAsync(1, 0, end);
@@ -429,41 +321,9 @@ class WebgpuSession {
     return arrays;
   }
 
-  /**
-   * @param {GPUBuffer} target
-   * @param {TypedArray} data
-   */
-  write(target, { buffer, byteOffset, byteLength }) {
-    if (byteLength) this.device.queue.writeBuffer(target, 0, buffer, byteOffset, byteLength);
-  }
-
   /** @param {string} name */
   buffer(name) {
     return /** @type {GPUBuffer} */ (this.pool.get(name));
-  }
-
-  /**
-   * What `task` gives, unless WebGPU reports errors of the calls that it makes at once.
-   * @template T
-   * @param {() => T | Promise<T>} task
-   * @returns {Promise<T>}
-   */
-  async checked(task) {
-    const { device } = this;
-    if (this.lost) throw lostError(this.lost);
-    for (const filter of FILTERS) device.pushErrorScope(filter);
-    const result = new Promise((resolve) => resolve(task()));
-    const scopes = Promise.all(FILTERS.map(() => device.popErrorScope()));
-    const [found, value] = await Promise.allSettled([scopes, result]);
-    if (value.status === 'rejected' && value.reason instanceof DOMException) {
-      // What a lost device was asked for may fail before the loss is told.
-      await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
-    }
-    if (this.lost) throw lostError(this.lost);
-    const error = found.status === 'fulfilled' && found.value.find(Boolean);
-    if (error) throw reportedError(error);
-    if (value.status === 'rejected') throw value.reason;
-    return /** @type {T} */ (value.value);
   }
 
   // -- states ------------------------------------------------------------------------------------
@@ -474,10 +334,10 @@ class WebgpuSession {
    * @param {TypedArray | null} data
    */
   setState(k, shape, data) {
-    return this.checked(() => {
+    return this.device.checked(() => {
       const bytes = count(shape) * 4;
       const target = this.stateCopy(k, this.states[k]?.now ?? 0, bytes);
-      this.write(target, data ?? new Uint8Array(bytes));
+      this.device.write(target, data ?? new Uint8Array(bytes));
     });
   }
 
@@ -485,9 +345,9 @@ class WebgpuSession {
   async getState(k) {
     const { buffer, bytes } = this.state(k);
     const type = this.storage(this.model.states[k].dtype);
-    const [data] = await this.checked(() => {
+    const [data] = await this.device.checked(() => {
       this.growReadback(bytes / 4);
-      const encoder = this.device.createCommandEncoder();
+      const encoder = this.gpu.createCommandEncoder();
       return this.submit(encoder, [{ from: buffer, length: bytes / 4, type }]);
     });
     return data;
@@ -500,19 +360,19 @@ class WebgpuSession {
    * @param {number[]} rows
    */
   selectState(k, shape, axis, rows) {
-    return this.checked(() => {
+    return this.device.checked(() => {
       const row = count(shape.slice(axis + 1)) * 4;
       const outer = row && count(shape.slice(0, axis));
       const { buffer } = this.state(k);
       const target = this.stateCopy(k, 1 - this.states[k].now, outer * rows.length * row);
-      const encoder = this.device.createCommandEncoder();
+      const encoder = this.gpu.createCommandEncoder();
       for (let o = 0; o < outer; o++) {
         rows.forEach((r, i) => {
           const to = (o * rows.length + i) * row;
           encoder.copyBufferToBuffer(buffer, (o * shape[axis] + r) * row, target, to, row);
         });
       }
-      this.device.queue.submit([encoder.finish()]);
+      this.gpu.queue.submit([encoder.finish()]);
       this.states[k].now ^= 1;
     });
   }
@@ -534,32 +394,6 @@ class WebgpuSession {
   dispose() {
     const states = this.states.flatMap((state) => state.copies.map(({ buffer }) => buffer));
     for (const buffer of [...this.pool.values(), ...this.weights, ...states]) buffer.destroy();
-    if (this.ownsDevice) this.device.destroy();
+    this.device.dispose();
   }
 }
-
-/** @param {VariantSection} variant */
-const shadersOf = ({ steps }) => [...new Set(dispatchesOf(steps).map(([shader]) => shader))];
-
-/**
- * @param {Step[]} steps
- * @returns {Dispatch[]}
- */
-const dispatchesOf = (steps) =>
-  steps.flatMap((step) => (Array.isArray(step) ? [step] : dispatchesOf(step.body)));
-
-/** @param {GPUDeviceLostInfo} info */
-const lostError = ({ message, reason }) =>
-  new WebconvError('device-lost', `the GPU device was lost: ${message || reason}`);
-
-/** @param {GPUError} error */
-const reportedError = (error) =>
-  error instanceof GPUOutOfMemoryError
-    ? new WebconvError('out-of-memory', `the GPU has not enough memory: ${error.message}`)
-    : new WebconvError('no-backend', `WebGPU reports an error: ${error.message}`);
-
-/**
- * @param {number} n
- * @param {number} multiple
- */
-const roundUp = (n, multiple) => Math.ceil(n / multiple) * multiple;

@@ -1,5 +1,5 @@
 /**
- * What `backends/webgpu/compile.py` writes and `session-webgpu.js` reads.
+ * What `backends/webgpu/compile.py` writes and the modules of the WebGPU session read.
  */
 
 import type { Dim, Sizes } from './types.d.ts';

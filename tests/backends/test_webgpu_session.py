@@ -264,7 +264,7 @@ class TestFailures:
         with Workbench(bench.browser, "session-webgpu.js", webgpu.compile) as other:
             opened = other.open(single({"x": x}, ops.Relu()(x)))
             opened.run({"x": draw(3)})
-            other.page.evaluate("() => opened.session.device.destroy()")
+            other.page.evaluate("() => opened.session.gpu.destroy()")
             with pytest.raises(ScriptError, match="lost") as caught:
                 opened.run({"x": draw(3)})
             assert caught.value.code == "device-lost"
