@@ -23,8 +23,9 @@ from webconv.backends.linearise import (
     Statement,
 )
 from webconv.backends.plan import Placement, plan_offsets
+from webconv.backends.wasm.instructions import WASM, identifier
 from webconv.backends.wasm.schedule import emit_kernel
-from webconv.backends.wasm.wat import INDENT, WASM, Printer, identifier
+from webconv.backends.wasm.wat import INDENT, Printer
 from webconv.ir import dims
 from webconv.ir.dims import Dim
 from webconv.ir.graph import Program
@@ -168,7 +169,6 @@ class Module:
         result = emitter.dim(d)
         printer = Printer(self.relaxed, lambda n: self.size(n, local), self.needed)
         statements = tuple(emitter.scopes[0].statements)
-        printer.uses.repeated = set()
         inline: dict[Ref, str] = {}
         for s in statements:
             for ref, text in inline.items():
@@ -306,7 +306,7 @@ class Module:
         """A kernel as a function; the indices of loops around it are parameters."""
         outer = [s for s in kernel.symbols if s not in entry.symbols]
         printer = Printer(self.relaxed, lambda n: self.size(n, frozenset(outer)), self.needed)
-        printer.analyse(statements)
+        printer.uses.count(statements)
         body = printer.block(statements, 2)
         parameters = "".join(f" (param ${s} i32)" for s in outer)
         lines = [f"{INDENT};; {_comment(kernel.computes)}", f"{INDENT}(func {name}{parameters}"]
@@ -348,7 +348,7 @@ class Module:
         result = emitter.expr(f.body)
         statements = emitter.scopes[0].statements
         printer = Printer(self.relaxed, self.size, self.needed)
-        printer.analyse(statements)
+        printer.uses.count(statements)
         printer.uses.read(result, id(tuple(statements)), lanes > 1)
         body = printer.block(statements, 2)
         kind = {1: WASM, 4: dict.fromkeys(WASM, "v128")}[lanes]

@@ -7,12 +7,7 @@ scalars and all-ones masks as lanes; memory holds 0 or 1.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from webconv.backends.linearise import (
     Access,
@@ -25,268 +20,22 @@ from webconv.backends.linearise import (
     Statement,
     StoreFrom,
 )
+from webconv.backends.wasm.instructions import (
+    RELAXED,
+    SCALAR,
+    SHAPES,
+    SHIFTS,
+    VECTOR,
+    WASM,
+    Row,
+    identifier,
+    literal,
+    splat,
+    splat_literal,
+)
+from webconv.backends.wasm.uses import Uses
 
 INDENT = "  "
-WASM = {"f32": "f32", "i32": "i32", "u32": "i32", "bool": "i32", "i64": "i64", "u64": "i64"}
-SHAPES = {"f32": "f32x4", "i32": "i32x4", "u32": "i32x4", "bool": "i32x4"}
-
-Args = tuple[str, ...]
-Row = Callable[..., str]
-
-
-def _op(name: str) -> Row:
-    return lambda *args: f"({name} {' '.join(args)})"
-
-
-def _int_min_max(compare: str) -> Row:
-    return lambda a, b: f"(select {a} {b} ({compare} {a} {b}))"
-
-
-def _arithmetic(t: str) -> dict[str, Row]:
-    return {name: _op(f"{t}.{name}") for name in ("add", "sub", "mul")}
-
-
-# Scalar instructions by type of the first argument (for select: of the second).
-SCALAR: dict[str, dict[str, Row]] = {
-    "f32": {
-        **_arithmetic("f32"),
-        **{
-            n: _op(f"f32.{n}")
-            for n in (
-                "div",
-                "neg",
-                "abs",
-                "min",
-                "max",
-                "sqrt",
-                "floor",
-                "ceil",
-                "trunc",
-                "eq",
-                "ne",
-                "lt",
-                "le",
-                "gt",
-                "ge",
-            )
-        },
-        "round": _op("f32.nearest"),
-        "fma": lambda a, b, c: f"(f32.add (f32.mul {a} {b}) {c})",
-        "i32": _op("i32.trunc_sat_f32_s"),
-        "u32": _op("i32.trunc_sat_f32_u"),
-        "i64": _op("i64.trunc_sat_f32_s"),
-        "u64": _op("i64.trunc_sat_f32_u"),
-        "bits": _op("i32.reinterpret_f32"),
-    },
-    "i32": {
-        **_arithmetic("i32"),
-        **{n: _op(f"i32.{n}") for n in ("and", "or", "xor", "shl", "eq", "ne")},
-        **{n: _op(f"i32.{n}_s") for n in ("lt", "le", "gt", "ge")},
-        "div": _op("i32.div_s"),
-        "rem": _op("i32.rem_s"),
-        "shr": _op("i32.shr_s"),
-        "udiv": _op("i32.div_u"),
-        "floordiv": lambda a, b: f"(call $floordiv {a} {b})",
-        "neg": lambda a: f"(i32.sub (i32.const 0) {a})",
-        "not": lambda a: f"(i32.xor {a} (i32.const -1))",
-        "abs": lambda a: f"(select {a} (i32.sub (i32.const 0) {a}) (i32.ge_s {a} (i32.const 0)))",
-        "min": _int_min_max("i32.lt_s"),
-        "max": _int_min_max("i32.gt_s"),
-        "f32": _op("f32.convert_i32_s"),
-        "i64": _op("i64.extend_i32_s"),
-        "u64": _op("i64.extend_i32_s"),
-        "u32": lambda a: a,
-        "i32": lambda a: a,
-        "from_bits": _op("f32.reinterpret_i32"),
-    },
-    "u32": {
-        **_arithmetic("i32"),
-        **{n: _op(f"i32.{n}") for n in ("and", "or", "xor", "shl", "eq", "ne")},
-        **{n: _op(f"i32.{n}_u") for n in ("lt", "le", "gt", "ge")},
-        "div": _op("i32.div_u"),
-        "rem": _op("i32.rem_u"),
-        "shr": _op("i32.shr_u"),
-        "neg": lambda a: f"(i32.sub (i32.const 0) {a})",
-        "not": lambda a: f"(i32.xor {a} (i32.const -1))",
-        "abs": lambda a: a,
-        "min": _int_min_max("i32.lt_u"),
-        "max": _int_min_max("i32.gt_u"),
-        "f32": _op("f32.convert_i32_u"),
-        "i64": _op("i64.extend_i32_u"),
-        "u64": _op("i64.extend_i32_u"),
-        "u32": lambda a: a,
-        "i32": lambda a: a,
-        "from_bits": _op("f32.reinterpret_i32"),
-    },
-    "i64": {
-        **_arithmetic("i64"),
-        **{n: _op(f"i64.{n}") for n in ("and", "or", "xor", "shl", "eq", "ne")},
-        **{n: _op(f"i64.{n}_s") for n in ("lt", "le", "gt", "ge")},
-        "div": _op("i64.div_s"),
-        "rem": _op("i64.rem_s"),
-        "shr": _op("i64.shr_s"),
-        "neg": lambda a: f"(i64.sub (i64.const 0) {a})",
-        "not": lambda a: f"(i64.xor {a} (i64.const -1))",
-        "abs": lambda a: f"(select {a} (i64.sub (i64.const 0) {a}) (i64.ge_s {a} (i64.const 0)))",
-        "min": _int_min_max("i64.lt_s"),
-        "max": _int_min_max("i64.gt_s"),
-        "f32": _op("f32.convert_i64_s"),
-        "i32": _op("i32.wrap_i64"),
-        "u32": _op("i32.wrap_i64"),
-        "i64": lambda a: a,
-        "u64": lambda a: a,
-    },
-    "u64": {
-        **_arithmetic("i64"),
-        **{n: _op(f"i64.{n}") for n in ("and", "or", "xor", "shl", "eq", "ne")},
-        **{n: _op(f"i64.{n}_u") for n in ("lt", "le", "gt", "ge")},
-        "div": _op("i64.div_u"),
-        "rem": _op("i64.rem_u"),
-        "shr": _op("i64.shr_u"),
-        "neg": lambda a: f"(i64.sub (i64.const 0) {a})",
-        "not": lambda a: f"(i64.xor {a} (i64.const -1))",
-        "abs": lambda a: a,
-        "min": _int_min_max("i64.lt_u"),
-        "max": _int_min_max("i64.gt_u"),
-        "f32": _op("f32.convert_i64_u"),
-        "i32": _op("i32.wrap_i64"),
-        "u32": _op("i32.wrap_i64"),
-        "i64": lambda a: a,
-        "u64": lambda a: a,
-    },
-    "bool": {
-        **{n: _op(f"i32.{n}") for n in ("and", "or", "xor", "eq", "ne")},
-        "lt": _op("i32.lt_u"),
-        "le": _op("i32.le_u"),
-        "gt": _op("i32.gt_u"),
-        "ge": _op("i32.ge_u"),
-        "not": _op("i32.eqz"),
-        "max": _op("i32.or"),
-        "min": _op("i32.and"),
-        "f32": _op("f32.convert_i32_u"),
-        "i32": lambda a: a,
-        "u32": lambda a: a,
-        "i64": _op("i64.extend_i32_u"),
-        "u64": _op("i64.extend_i32_u"),
-    },
-}
-
-# Vector instructions; what is missing is done lane by lane.
-VECTOR: dict[str, dict[str, Row]] = {
-    "f32": {
-        **_arithmetic("f32x4"),
-        **{
-            n: _op(f"f32x4.{n}")
-            for n in (
-                "div",
-                "neg",
-                "abs",
-                "min",
-                "max",
-                "sqrt",
-                "floor",
-                "ceil",
-                "trunc",
-                "eq",
-                "ne",
-                "lt",
-                "le",
-                "gt",
-                "ge",
-            )
-        },
-        "round": _op("f32x4.nearest"),
-        "fma": lambda a, b, c: f"(f32x4.add (f32x4.mul {a} {b}) {c})",
-        "i32": _op("i32x4.trunc_sat_f32x4_s"),
-        "u32": _op("i32x4.trunc_sat_f32x4_u"),
-        "bits": lambda a: a,
-    },
-    "i32": {
-        **_arithmetic("i32x4"),
-        **{n: _op(f"v128.{n}") for n in ("and", "or", "xor")},
-        **{n: _op(f"i32x4.{n}") for n in ("eq", "ne", "neg", "abs")},
-        **{n: _op(f"i32x4.{n}_s") for n in ("lt", "le", "gt", "ge", "min", "max")},
-        "not": _op("v128.not"),
-        "f32": _op("f32x4.convert_i32x4_s"),
-        "u32": lambda a: a,
-        "i32": lambda a: a,
-        "from_bits": lambda a: a,
-    },
-    "u32": {
-        **_arithmetic("i32x4"),
-        **{n: _op(f"v128.{n}") for n in ("and", "or", "xor")},
-        **{n: _op(f"i32x4.{n}") for n in ("eq", "ne", "neg")},
-        **{n: _op(f"i32x4.{n}_u") for n in ("lt", "le", "gt", "ge", "min", "max")},
-        "not": _op("v128.not"),
-        "f32": _op("f32x4.convert_i32x4_u"),
-        "u32": lambda a: a,
-        "i32": lambda a: a,
-        "abs": lambda a: a,
-        "from_bits": lambda a: a,
-    },
-    "bool": {
-        **{n: _op(f"v128.{n}") for n in ("and", "or", "xor")},
-        **{n: _op(f"i32x4.{n}") for n in ("eq", "ne")},
-        "not": _op("v128.not"),
-        "max": _op("v128.or"),
-        "min": _op("v128.and"),
-        "i32": _op("i32x4.neg"),
-        "u32": _op("i32x4.neg"),
-        "f32": lambda a: f"(v128.and {a} (v128.const f32x4 1 1 1 1))",
-    },
-}
-
-SHIFTS = {
-    ("shl", "i32"): "i32x4.shl",
-    ("shl", "u32"): "i32x4.shl",
-    ("shr", "i32"): "i32x4.shr_s",
-    ("shr", "u32"): "i32x4.shr_u",
-}
-
-RELAXED = {"fma": _op("f32x4.relaxed_madd")}
-
-# Rows that name an argument twice need it in a local.
-REPEATS = {"min", "max", "abs"}
-
-
-def literal(value: float | bool, type: str) -> str:
-    """A constant instruction."""
-    if type == "f32":
-        return f"(f32.const {_float(value)})"
-    return f"({WASM[type]}.const {int(value)})"
-
-
-def _float(value: float) -> str:
-    return f"{float(np.float32(value)):.9g}"
-
-
-def splat_literal(value: float | bool, type: str) -> str:
-    """Four times a constant."""
-    if type == "bool":
-        value = -1 if value else 0
-    text = _float(value) if type == "f32" else str(int(value))
-    return f"(v128.const {SHAPES[type]} {' '.join([text] * 4)})"
-
-
-def identifier(name: str) -> str:
-    """`name` with what WAT identifiers do not allow replaced."""
-    return "$" + re.sub(r"[^\w./:]", "_", name, flags=re.ASCII)
-
-
-@dataclass
-class Uses:
-    """How often each value is read, as a scalar and as a vector, and from which blocks."""
-
-    scalar: Counter[Ref] = field(default_factory=Counter)
-    vector: Counter[Ref] = field(default_factory=Counter)
-    repeated: set[Ref] = field(default_factory=set)
-    blocks: dict[Ref, set[int]] = field(default_factory=dict)
-
-    def read(self, operand: Operand | None, block: int, vector: bool) -> None:
-        """Count one use."""
-        if isinstance(operand, Ref):
-            (self.vector if vector else self.scalar)[operand] += 1
-            self.blocks.setdefault(operand, set()).add(block)
 
 
 class Printer:
@@ -306,74 +55,6 @@ class Printer:
         self.locals: dict[str, str] = {}
         self.inlined: dict[tuple[Ref, bool], str] = {}
         self.uses = Uses()
-        self.home: dict[Ref, int] = {}
-        self.loops: set[Ref] = set()
-        self.lets: dict[Ref, Let] = {}
-
-    # -- analysis --------------------------------------------------------------------------------
-
-    def analyse(self, statements: Iterable[Statement]) -> None:
-        """Count the uses of every value."""
-        self._analyse(tuple(statements))
-
-    def _analyse(self, statements: tuple[Statement, ...]) -> None:
-        block = id(statements)
-        for s in statements:
-            match s:
-                case Let():
-                    self.home[s.target] = block
-                    self.lets[s.target] = s
-                    shift = (s.function, s.args[0].type) in SHIFTS if s.args else False
-                    for k, a in enumerate(s.args):
-                        vector = s.target.lanes > 1 and not (shift and k == 1 and a.lanes == 1)
-                        self.uses.read(a, block, vector)
-                        if isinstance(a, Ref) and self.repeats(s):
-                            self.uses.repeated.add(a)
-                case LoadTo():
-                    self.home[s.target] = block
-                    self._analyse_access(s.access, block)
-                case StoreFrom():
-                    self.uses.read(s.value, block, s.access.kind != "uniform")
-                    self._analyse_access(s.access, block)
-                case For():
-                    self.uses.read(s.start, block, False)
-                    # Read again after every iteration: it needs a local.
-                    self.uses.read(s.stop, id(s.body), False)
-                    self.loops |= {s.counter, *(a for a, _, _ in s.carries)}
-                    self._analyse(s.body)
-                    for accumulator, init, after in s.carries:
-                        self.uses.read(init, block, accumulator.lanes > 1)
-                        self.uses.read(after, id(s.body), accumulator.lanes > 1)
-
-    def _analyse_access(self, access: Access, block: int) -> None:
-        self.uses.read(access.address, block, access.kind == "each")
-        lanes = access.guard is not None and access.guard.lanes > 1
-        self.uses.read(access.guard, block, lanes)
-        if lanes or access.kind == "each":
-            for o in (access.address, access.guard):
-                if isinstance(o, Ref):
-                    self.uses.repeated.add(o)
-
-    def repeats(self, s: Let) -> bool:
-        """True if the text of `s` names its arguments more than once."""
-        return s.function in REPEATS or (s.target.lanes > 1 and not self.has_vector_form(s))
-
-    def has_vector_form(self, s: Let) -> bool:
-        """True if there is one vector instruction, or a function of ours."""
-        if s.function in ("iota", "select"):
-            return True
-        kind = s.args[0].type
-        if s.function in self.vector_rows.get(kind, {}):
-            return True
-        if (s.function, kind) in SHIFTS:
-            return s.args[1].lanes == 1
-        return s.function not in SCALAR[kind]
-
-    def folds(self, ref: Ref) -> bool:
-        """True if the value is used once, in the block that computes it."""
-        once = self.uses.scalar[ref] + self.uses.vector[ref] == 1
-        here = ref in self.home and self.uses.blocks.get(ref) == {self.home[ref]}
-        return once and here and ref not in self.uses.repeated
 
     # -- operands --------------------------------------------------------------------------------
 
@@ -389,8 +70,8 @@ class Printer:
             return splat_literal(o.value, o.type)
         if o.lanes > 1:
             return self.inlined.get((o, False)) or f"(local.get ${o.name})"
-        if o in self.loops:
-            return self.splat(f"(local.get ${o.name})", o.type)
+        if o in self.uses.loops:
+            return splat(f"(local.get ${o.name})", o.type)
         return self.inlined.get((o, True)) or f"(local.get ${o.name}v)"
 
     def text(self, o: Operand, vector: bool) -> str:
@@ -426,10 +107,10 @@ class Printer:
         used = self.uses.scalar[ref] + self.uses.vector[ref]
         if not used:
             return
-        splat = ref.lanes == 1 and self.uses.vector[ref] > 0
-        only = splat and not self.uses.scalar[ref]
-        shown = self.splat(text, ref.type) if only else text
-        if self.folds(ref):
+        splatted = ref.lanes == 1 and self.uses.vector[ref] > 0
+        only = splatted and not self.uses.scalar[ref]
+        shown = splat(text, ref.type) if only else text
+        if self.uses.folds(ref):
             self.inlined[ref, only] = shown
             return
         pad = INDENT * depth
@@ -438,23 +119,14 @@ class Printer:
             return
         kind = "v128" if ref.lanes > 1 else WASM[ref.type]
         self.set_local(ref.name, kind, text, out, pad)
-        if splat:
-            again = self.splat(f"(local.get ${ref.name})", ref.type)
+        if splatted:
+            again = splat(f"(local.get ${ref.name})", ref.type)
             self.set_local(f"{ref.name}v", "v128", again, out, pad)
 
     def set_local(self, name: str, kind: str, text: str, out: list[str], pad: str) -> None:
         """`local.set`, declaring the local."""
         self.locals[name] = kind
         out.append(f"{pad}(local.set ${name} {text})")
-
-    def splat(self, text: str, type: str) -> str:
-        """Four times a scalar."""
-        match = re.fullmatch(r"\((?:f32|i32)\.load( offset=\d+)? (.*)\)", text)
-        if match and type != "bool" and _balanced(match[2]):
-            return f"(v128.load32_splat{match[1] or ''} {match[2]})"
-        if type == "bool":
-            return f"(i32x4.splat (i32.sub (i32.const 0) {text}))"
-        return f"({SHAPES[type]}.splat {text})"
 
     def value(self, s: Let) -> str:
         """The text of a Let's right side."""
@@ -493,7 +165,7 @@ class Printer:
 
     def clamp(self, condition: Operand, a: Operand, b: Operand) -> str | None:
         """select(a < b, a, b) is pmin(b, a) and select(b < a, a, b) is pmax(b, a), NaN and all."""
-        test = self.lets.get(condition) if isinstance(condition, Ref) else None
+        test = self.uses.lets.get(condition) if isinstance(condition, Ref) else None
         if test is None or test.function != "lt" or a.type != "f32":
             return None
         orders: dict[tuple[Operand, ...], str] = {(a, b): "pmin", (b, a): "pmax"}
@@ -679,13 +351,3 @@ class Printer:
             self.locals[f"{a.name}n"] = self.locals[a.name]
             out.append(f"{pad}(local.set ${a.name}n {t})")
         return out + [f"{pad}(local.set ${a.name} (local.get ${a.name}n))" for a, _ in texts]
-
-
-def _balanced(text: str) -> bool:
-    """True if `text` is one parenthesised expression."""
-    depth = 0
-    for k, c in enumerate(text):
-        depth += (c == "(") - (c == ")")
-        if depth == 0 and k < len(text) - 1:
-            return False
-    return depth == 0
