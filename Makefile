@@ -8,16 +8,22 @@ NODE_PATH_FIRST := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 PRETTY := '{runtime_js,examples,benchmarks,tests,webconv/verify}/**/*.{js,ts,css,html}' '!**/*_web/**'
 
+# Tests that measure time or build in the checkout; the others run in as many processes as cores.
+ALONE := tests/test_budgets.py tests/test_packaging.py tests/benchmarks
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile $(addprefix --ignore=,$(ALONE))
+
 .PHONY: demo test test-all check format docs bench accept oracles clean
 
 demo: build/.installed build/.browser
 	$(PY) -m scripts.demo
 
 test: build/.developer build/.browser build/.chainer build/.node
-	$(PY) -m pytest
+	$(PY) -m pytest $(ALONE)
+	$(PY) -m pytest $(SIDE_BY_SIDE)
 
 test-all: build/.developer build/.browser build/.chainer build/.node
-	$(PY) -m pytest --all
+	$(PY) -m pytest --all $(ALONE)
+	$(PY) -m pytest --all $(SIDE_BY_SIDE)
 
 check: build/.developer build/.node
 	.venv/bin/ruff format --check .

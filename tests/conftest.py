@@ -12,7 +12,6 @@ import pytest
 from webconv.verify.browser import Browser
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
-absent: list[str] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,14 +48,7 @@ def require_models(part: str = "") -> Path:
     """`../shared/models/<part>`, or skip: fail if WEBCONV_REQUIRE_MODELS is 1."""
     folder = MODELS / part
     if not folder.exists():
-        absent.append(part or "shared models")
         if os.environ.get("WEBCONV_REQUIRE_MODELS") == "1":
             pytest.fail(f"../shared/models/{part} is absent", pytrace=False)
         pytest.skip(f"../shared/models/{part} is absent")
     return folder
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests had no model files."""
-    if absent:
-        terminalreporter.write_line(f"model files absent for {len(absent)} tests")
