@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from webconv.ir import dims
 from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import GraphError, ShapeError
+from webconv.ir.lists import NO_LISTS, Lists
 from webconv.ir.op import Array, Guard, Op, TensorType, bind
 from webconv.ir.schedule import Schedule
 
@@ -160,14 +162,20 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Named inputs and outputs, and the states that are read before and written after a run."""
+    """Named inputs and outputs, and the states that are read before and written after a run.
+
+    `lists` says which inputs and outputs are lists of sequences for those who run it.
+    """
 
     inputs: Mapping[str, Value]
     outputs: Mapping[str, Value]
     reads: Mapping[str, Value] = field(default_factory=dict)
     writes: Mapping[str, Value] = field(default_factory=dict)
+    lists: Lists = field(default=NO_LISTS, kw_only=True)
 
     def __post_init__(self) -> None:
+        if self.lists != self.lists.kept(self.inputs, self.outputs):
+            raise GraphError(f"lists must be inputs and outputs of the graph: {self.lists}")
         sources = {v.node for v in (*self.inputs.values(), *self.reads.values())}
         for node in self.nodes:
             if isinstance(node.op, Input) and node not in sources:
@@ -219,7 +227,8 @@ class Graph:
             inputs = [None if v is None else new[v] for v in node.inputs]
             made = Node(bind(node.op, values), inputs, node.name)
             new |= dict(zip(node.outputs, made.outputs, strict=True))
-        return Graph(*({name: new[v] for name, v in group.items()} for group in groups))
+        bound = ({name: new[v] for name, v in group.items()} for group in groups)
+        return Graph(*bound, lists=self.lists)
 
     @property
     def all_nodes(self) -> Iterator[Node]:
@@ -277,12 +286,15 @@ class Program:
 
     def run(
         self,
-        inputs: Mapping[str, Array],
+        inputs: Mapping[str, Any],
         entry: str = "main",
         states: dict[str, Array] | None = None,
         precision: type[np.floating] = np.float64,
-    ) -> dict[str, Array]:
-        """Evaluate by the NumPy reference; `states` is read and, at the end, written."""
+    ) -> dict[str, Any]:
+        """Evaluate by the NumPy reference; `states` is read and, at the end, written.
+
+        An input or output that is a list of sequences is a list of arrays.
+        """
         from webconv.ir.reference import run
 
         return run(self, inputs, entry, states, precision)

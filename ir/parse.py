@@ -14,6 +14,7 @@ from webconv.ir.dims import Dim, Shape
 from webconv.ir.dtypes import DTYPES
 from webconv.ir.errors import ModelFormatError, WebconvError
 from webconv.ir.graph import Constant, Graph, Input, Node, Program, State, Value
+from webconv.ir.lists import Lists
 from webconv.ir.op import Array, Op, TensorType
 from webconv.ir.ops import OPS
 from webconv.ir.text import Reference
@@ -81,21 +82,35 @@ class _Parser:
     def _graph(self, body: list[ast.stmt]) -> Graph:
         self._values = {}
         parts: dict[str, dict[str, Value]] = {k: {} for k in ("input", "output", "read", "write")}
+        lists: dict[str, dict[str, str]] = {"input": {}, "output": {}}
         for line in body:
             try:
                 match line:
                     case ast.Assign(targets=[target], value=ast.Call() as call):
-                        self._assign(target, call, parts)
+                        self._assign(target, call, parts, lists)
                     case ast.Expr(value=ast.Call() as call):
                         kind, (name, value) = _called(call)
                         parts[kind][_text(name)] = self._values[_identifier(value)]
+                        _note_list(call, lists)
                     case _:
                         raise KeyError
             except (KeyError, IndexError, TypeError, ValueError, WebconvError) as error:
                 raise _refused(line, error) from None
-        return Graph(parts["input"], parts["output"], parts["read"], parts["write"])
+        return Graph(
+            parts["input"],
+            parts["output"],
+            parts["read"],
+            parts["write"],
+            lists=Lists(lists["input"], lists["output"]),
+        )
 
-    def _assign(self, target: ast.expr, call: ast.Call, parts: dict[str, dict[str, Value]]) -> None:
+    def _assign(
+        self,
+        target: ast.expr,
+        call: ast.Call,
+        parts: dict[str, dict[str, Value]],
+        lists: dict[str, dict[str, str]],
+    ) -> None:
         targets = target.elts if isinstance(target, ast.Tuple) else [target]
         variables = [_identifier(t) for t in targets]
         named = {k.arg: k.value for k in call.keywords}
@@ -109,6 +124,7 @@ class _Parser:
             kind, (key, type, *sizes) = _called(call)
             node = Node(Input(self._type(type), tuple(map(_text, sizes))), (), _text(key))
             parts[kind][_text(key)] = node.outputs[0]
+            _note_list(call, lists)
         self._values |= dict(zip(variables, node.outputs, strict=True))
 
     def _array(self, node: ast.expr) -> Array:
@@ -157,6 +173,14 @@ class _Parser:
 
     def _dim(self, node: ast.expr) -> Dim:
         return dims.bind(dims.parse(ast.unparse(node)), self._symbols)
+
+
+def _note_list(call: ast.Call, lists: dict[str, dict[str, str]]) -> None:
+    """Keep which lengths an input or output has that is a list."""
+    kind, (name, *_) = _called(call)
+    for keyword in call.keywords:
+        if keyword.arg == "lengths":
+            lists[kind][_text(name)] = _text(keyword.value)
 
 
 def _called(call: ast.Call) -> tuple[str, list[ast.expr]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,21 +16,23 @@ from webconv.ir.ops.host import Bind, HostOp, bind_shape
 
 def run(
     program: Program,
-    inputs: Mapping[str, Array],
+    inputs: Mapping[str, Any],
     entry: str = "main",
     states: dict[str, Array] | None = None,
     precision: type[np.floating] = np.float64,
-) -> dict[str, Array]:
-    """The outputs of `entry` by name; float outputs come in `precision`.
+) -> dict[str, Any]:
+    """The outputs of `entry` by name; float outputs come in `precision`, lists as lists of arrays.
 
     States not in `states` start at their initial values; writes are committed to `states` at the
     end, so a failed run changes nothing. Raises ShapeError if an input is missing or misfits.
     """
     graph = program.entries[entry]
     states = {} if states is None else states
+    inputs = graph.lists.pack(inputs, {name: v.type for name, v in graph.inputs.items()})
     given = {name: _input(name, v, inputs) for name, v in graph.inputs.items()}
     sizes = bind_sizes({n: (v, given[n].shape) for n, v in graph.inputs.items()})
     sizes |= {s: int(given[n].flat[k]) for s, (n, k) in graph.value_symbols.items()}
+    sizes = state_sizes(graph, sizes, {name: np.shape(a) for name, a in states.items()})
     for state in program.states:
         if state.name in graph.reads and state.name not in states:
             shape = tuple(dims.evaluate(d, sizes) for d in state.type.shape)
@@ -39,7 +42,7 @@ def run(
     sources |= {v: states[n] for n, v in graph.reads.items()}
     values = evaluate(graph, sources, sizes, precision)
     states |= {name: values[v] for name, v in graph.writes.items()}
-    return {name: values[v] for name, v in graph.outputs.items()}
+    return graph.lists.unpack({name: values[v] for name, v in graph.outputs.items()}, given)
 
 
 def _input(name: str, value: Value, inputs: Mapping[str, Array]) -> Array:
@@ -66,6 +69,27 @@ def bind_sizes(
         if expected != tuple(shape):
             raise ShapeError(f"input {name!r} must have shape {expected}, but it has {shape}")
     return sizes
+
+
+def state_sizes(
+    graph: Graph, sizes: Mapping[str, int], held: Mapping[str, tuple[int, ...]]
+) -> dict[str, int]:
+    """`sizes`, and those that only states tell, which hold arrays of the shapes `held`.
+
+    Raises ShapeError if a state is read whose size nothing tells.
+    """
+    out = dict(sizes)
+    for name, value in graph.reads.items():
+        for d, n in zip(value.shape, held.get(name, ()), strict=False):
+            found = dims.bare_atom(d)
+            if isinstance(found, dims.Symbol):
+                out.setdefault(found.name, n)
+    for name, value in graph.reads.items():
+        if missing := sorted(dims.symbols(*value.shape) - out.keys()):
+            rule = "holds nothing yet, so no run can tell"
+            hint = "run an entry that writes it first"
+            raise ShapeError(f"state {name!r} {rule} {' and '.join(missing)}; {hint}")
+    return out
 
 
 def evaluate(

@@ -15,6 +15,7 @@ import numpy as np
 
 from webconv.ir import dims
 from webconv.ir.dims import Dim
+from webconv.ir.lists import NO_LISTS, Lists
 from webconv.ir.op import Array, TensorType
 
 
@@ -106,6 +107,7 @@ class Schedule:
     slots: int
     block: Block
     names: tuple[str, ...] = ()
+    lists: Lists = NO_LISTS
 
     @property
     def stages(self) -> tuple[str, ...]:

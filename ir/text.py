@@ -15,7 +15,10 @@
 The syntax is Python's, which is read by `ast` and never run. A node is named as its variable
 unless it says otherwise. Small constants stand in the text; the arrays of others lie elsewhere:
 `weight(type, *reference)`, where the reference is whatever `Store` gave for the array and `Fetch`
-takes. A graph that an operator holds comes before it as `with graph(name):`.
+takes. A graph that an operator holds comes before it as `with graph(name):`. An input or output
+that is a list of sequences names the input with their lengths:
+
+    xs = input("xs", f32[xs_total, 4], lengths="xs_lengths")
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from __future__ import annotations
 import dataclasses
 import keyword
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -96,13 +99,16 @@ class _Printer:
             for name, v in values.items():
                 variable = self._name(v, name)
                 sizes = "".join(f", {_quoted(size)}" for size in _sizes(v))
-                yield f"    {variable} = {kind}({_quoted(name)}, {type_text(v.type)}{sizes})"
+                lengths = _lengths(graph.lists.inputs, name) if kind == "input" else ""
+                head = f"{kind}({_quoted(name)}, {type_text(v.type)}{sizes}{lengths})"
+                yield f"    {variable} = {head}"
         for node in graph.nodes:
             if not isinstance(node.op, Input):
                 yield "    " + self._node(node)
         for kind, values in (("output", graph.outputs), ("write", graph.writes)):
             for name, v in values.items():
-                yield f"    {kind}({_quoted(name)}, {self._names[v]})"
+                lengths = _lengths(graph.lists.outputs, name) if kind == "output" else ""
+                yield f"    {kind}({_quoted(name)}, {self._names[v]}{lengths})"
 
     def _node(self, node: Node) -> str:
         variables = [self._name(v, node.name or type(node.op).__name__) for v in node.outputs]
@@ -176,6 +182,10 @@ def _number(x: object) -> str:
     if isinstance(x, np.bool_):
         return str(bool(x))
     return str(x)
+
+
+def _lengths(lists: Mapping[str, str], name: str) -> str:
+    return f", lengths={_quoted(lists[name])}" if name in lists else ""
 
 
 def _sizes(value: Value) -> tuple[str, ...]:

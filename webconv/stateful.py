@@ -93,6 +93,7 @@ def _carry(program: Program, node: Node, name: str) -> Program:
                 {n: new["output", entry, n] for n in graph.outputs},
                 {**graph.reads, **reads},
                 {**{n: new["write", entry, n] for n in graph.writes}, **writes},
+                lists=graph.lists,
             )
     layers = {
         key: tuple(new["layer", key, k] for k in range(len(values)))

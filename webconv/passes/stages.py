@@ -59,6 +59,7 @@ class _Stager:
             self.slots,
             block,
             tuple(self.names),
+            graph.lists,
         )
 
     def slot(self) -> int:

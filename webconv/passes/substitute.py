@@ -32,12 +32,14 @@ def rewire(
     outputs: Mapping[str, Value] | None = None,
 ) -> Graph:
     """`graph` with values replaced, and with other inputs or outputs if they are given."""
+    given = graph.inputs if inputs is None else inputs
     results = {("output", name): v for name, v in (outputs or graph.outputs).items()}
     results |= {("write", name): v for name, v in graph.writes.items()}
     new = substitute(results, changes)
     return Graph(
-        graph.inputs if inputs is None else inputs,
+        given,
         {name: v for (kind, name), v in new.items() if kind == "output"},
         graph.reads,
         {name: v for (kind, name), v in new.items() if kind == "write"},
+        lists=graph.lists.kept(given, outputs or graph.outputs),
     )

@@ -109,9 +109,8 @@ def _retyped(graph: Graph, lookups: dict[str, Lookup]) -> Graph:
     def replaced(given: dict[str, Value]) -> dict[str, Value]:
         return {name: values.get(v, v) for name, v in given.items()}
 
-    return Graph(
-        inputs, replaced(dict(graph.outputs)), dict(graph.reads), replaced(dict(graph.writes))
-    )
+    outputs, writes = replaced(dict(graph.outputs)), replaced(dict(graph.writes))
+    return Graph(inputs, outputs, dict(graph.reads), writes, lists=graph.lists)
 
 
 def _carry(node: Node, ids: Value) -> Value:

@@ -1,0 +1,112 @@
+"""Lists of sequences: people give and get arrays of several lengths, operators have them packed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from webconv.ir.errors import ShapeError
+from webconv.ir.op import Array, TensorType
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The inputs and outputs of a graph that are lists.
+
+    The sequences of one lie one after another, `[total, ...]`. By its name, the name of the input
+    with their lengths, i32 `[count]`, which people do not see. No sequence is empty.
+    """
+
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def lengths(self) -> frozenset[str]:
+        """The inputs that come with lists."""
+        return frozenset(self.inputs.values())
+
+    def kept(self, inputs: Collection[str], outputs: Collection[str]) -> Lists:
+        """The lists of a graph that has only these inputs and outputs."""
+        return Lists(
+            {name: n for name, n in self.inputs.items() if name in inputs and n in inputs},
+            {name: n for name, n in self.outputs.items() if name in outputs and n in inputs},
+        )
+
+    def renamed(self, names: Mapping[str, str]) -> Lists:
+        """The same lists under new names."""
+        inputs, outputs = (
+            {names.get(name, name): names.get(n, n) for name, n in lists.items()}
+            for lists in (self.inputs, self.outputs)
+        )
+        return Lists(inputs, outputs)
+
+    def pack(self, given: Mapping[str, Any], types: Mapping[str, TensorType]) -> dict[str, Any]:
+        """Inputs with every list as its sequences one after another, and their lengths.
+
+        A list may come packed. Raises ShapeError if one does not fit its type.
+        """
+        packed = dict(given)
+        for name, lengths in self.inputs.items():
+            if name not in given:
+                continue
+            if lengths in given:
+                _check_packed(name, np.asarray(given[name]), np.asarray(given[lengths]))
+                continue
+            arrays = sequences(name, given[name], types[name])
+            packed[name] = np.concatenate(arrays)
+            packed[lengths] = np.array([len(a) for a in arrays], np.int32)
+        return packed
+
+    def unpack(self, outputs: Mapping[str, Array], packed: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs with lists of arrays, cut as the packed inputs are."""
+        found: dict[str, Any] = dict(outputs)
+        for name, lengths in self.outputs.items():
+            if name in outputs:
+                found[name] = np.split(outputs[name], np.cumsum(packed[lengths])[:-1])
+        return found
+
+
+NO_LISTS = Lists()
+
+
+def sequences(name: str, given: Any, t: TensorType) -> list[Array]:
+    """The arrays of a list of packed type `t`; raises ShapeError if one does not fit it."""
+    if not isinstance(given, list | tuple) or not given:
+        found = (
+            "it is empty" if isinstance(given, list | tuple) else f"it is a {type(given).__name__}"
+        )
+        raise ShapeError(f"input {name!r} must be a {list_text(t)} of one or more, but {found}")
+    arrays = [np.asarray(a) for a in given]
+    for k, array in enumerate(arrays):
+        if array.ndim != t.rank or array.shape[1:] != t.shape[1:] or not len(array):
+            rule = f"input '{name}/{k}' must have shape {shape_text(t)} and a row or more"
+            raise ShapeError(f"{rule}, but it has {list(array.shape)}")
+    return arrays
+
+
+def _check_packed(name: str, values: Array, lengths: Array) -> None:
+    if np.any(lengths < 1) or lengths.sum() != len(values):
+        rule = f"the lengths of {name!r} must be 1 or more and add up to its {len(values)} rows"
+        raise ShapeError(f"{rule}, but they are {lengths.tolist()}")
+
+
+def members(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Arrays by name, with those of lists one by one: `xs/0`, `xs/1`, ..."""
+    for name, value in values.items():
+        if isinstance(value, list | tuple):
+            yield from ((f"{name}/{k}", a) for k, a in enumerate(value))
+        else:
+            yield name, value
+
+
+def shape_text(t: TensorType) -> str:
+    """The shape of a sequence of a list: `[length, 4]`."""
+    return f"[{', '.join(['length', *map(str, t.shape[1:])])}]"
+
+
+def list_text(t: TensorType) -> str:
+    """A list for people: `list of f32[length, 4]`."""
+    return f"list of {t.dtype}{shape_text(t)}"
