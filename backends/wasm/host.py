@@ -15,7 +15,7 @@ from webconv.ir import dims
 from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Graph, Program, State, Value
 from webconv.ir.op import Array, TensorType
-from webconv.ir.reference import bind_sizes, checked
+from webconv.ir.reference import bind_sizes, checked, state_sizes
 from webconv.ir.schedule import run as run_schedule
 
 PAGE = 65536
@@ -61,7 +61,8 @@ class Instance:
         if schedule is None:
             graph = self.program.entries[entry]
             sizes = given_sizes(graph.inputs, graph.value_symbols, inputs)
-            return self._run_entry(entry, inputs, sizes, states or {})
+            held = self._held() | {name: np.shape(a) for name, a in (states or {}).items()}
+            return self._run_entry(entry, inputs, state_sizes(graph, sizes, held), states or {})
         types = schedule.inputs
         sizes = given_sizes(types, schedule.values, inputs)
         waiting = dict(states or {})
@@ -113,6 +114,10 @@ class Instance:
         if name in self._shapes:
             return self._read(self._state(name), self._shapes[name], state.type.dtype)
         return _initial(state, _evaluated(state.type, sizes))
+
+    def _held(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of what states hold."""
+        return self._shapes | {name: np.shape(a) for name, a in self._parked.items()}
 
     def _make_room(self, sizes: Mapping[str, int]) -> None:
         """Take states out of the memory if other sizes would move them, or lay data over them."""

@@ -148,8 +148,8 @@ def test_from_the_command_line(trained: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "rule"),
     [
-        ({"e": (["read"], ["lstm.3"])}, "there is no input, output or layer 'lstm.3'"),
-        ({"e": (["previous"], ["dense"])}, "entry 'e' needs read as inputs too"),
+        ({"e": (["read"], ["lstm.3"])}, "there is no 'lstm.3': layer 'lstm' has 3 outputs, the last lstm.2"),
+        ({"e": (["previous"], ["dense"])}, "entry 'e' needs read as inputs too, or lstm.1, lstm.2 instead"),
     ],
 )
 def test_what_cannot_be_cut(entries: Any, rule: str, program: Program) -> None:
