@@ -32,6 +32,7 @@ def _cut(program: Program, entry: str, inputs: Sequence[str], outputs: Sequence[
     for names in (inputs, outputs):
         if twice := [name for name in names if names.count(name) > 1]:
             raise ModelFormatError(f"entry {entry!r} names {twice[0]!r} twice")
+    inputs = _with_lengths(whole, inputs)
     sources = {name: find_value(program, name) for name in inputs}
     _refuse_aliases(entry, sources)
     given = {name: _given(entry, name, v) for name, v in sources.items()}
@@ -43,6 +44,13 @@ def _cut(program: Program, entry: str, inputs: Sequence[str], outputs: Sequence[
     own = {v.node for v in (*given.values(), *reads.values())}
     _require_inputs(program, entry, own, (*results.values(), *writes.values()))
     return Graph(given, results, reads, writes, lists=whole.lists.kept(given, results))
+
+
+def _with_lengths(graph: Graph, inputs: Sequence[str]) -> list[str]:
+    """The inputs, and the lengths of those that are lists."""
+    lists = graph.lists.inputs
+    found = ([name, *({lists[name]} - {*inputs} if name in lists else ())] for name in inputs)
+    return [name for names in found for name in names]
 
 
 def _refuse_aliases(entry: str, sources: Mapping[str, Value]) -> None:
