@@ -16,7 +16,7 @@ from webconv.ir import ops
 from webconv.ir.errors import ModelFormatError, ShapeError
 from webconv.ir.graph import Graph, Program, Value, constant
 from webconv.ir.op import Array, TensorType
-from webconv.passes.substitute import rewire
+from webconv.passes.substitute import rewire, rewire_program
 from webconv.stateful import make_stateful
 
 
@@ -88,14 +88,8 @@ def fix_input(program: Program, name: str, value: object) -> Program:
     """The input `name` becomes the constant `value`, broadcast to its shape."""
     _require(program, "inputs", name)
 
-    def change(graph: Graph) -> Graph:
-        if name not in graph.inputs:
-            return graph
-        old = graph.inputs[name]
-        inputs = {k: v for k, v in graph.inputs.items() if k != name}
-        return rewire(graph, {old: constant_input(name, old.type, value)}, inputs=inputs)
-
-    return _every(program, change)
+    olds = [g.inputs[name] for g in program.entries.values() if name in g.inputs]
+    return rewire_program(program, {old: constant_input(name, old.type, value) for old in olds})
 
 
 def constant_input(name: str, t: TensorType, value: object) -> Value:

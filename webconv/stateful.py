@@ -17,7 +17,7 @@ from webconv.ir.graph import input as new_input
 from webconv.ir.op import Array, TensorType
 from webconv.ir.ops.recurrent import Recurrent
 from webconv.ir.reference import evaluate
-from webconv.passes.substitute import substitute
+from webconv.passes.substitute import rewire_program
 
 # What the states of RNN, GRU and LSTM are called, as Keras has it.
 NAMES = ("h", "c")
@@ -77,29 +77,15 @@ def _carry(program: Program, node: Node, name: str) -> Program:
     finals = (common.squeeze(v, 0) for v in made.outputs[1:])
     writes = dict(zip(names, finals, strict=True))
     changes = dict(zip(node.outputs, made.outputs, strict=True))
-    # All at once, so that what layers name are the nodes of the entries.
-    named: dict[tuple[str, str, str | int], Value] = {
-        ("layer", key, k): v for key, values in program.layers.items() for k, v in enumerate(values)
+    known = replace(program, states=(*program.states, *states))
+    rewired = rewire_program(known, changes, reads)
+    entries = {
+        entry: replace(graph, writes={**graph.writes, **writes})
+        if names[0] in graph.reads
+        else graph
+        for entry, graph in rewired.entries.items()
     }
-    for entry, graph in program.entries.items():
-        named |= {("output", entry, n): v for n, v in graph.outputs.items()}
-        named |= {("write", entry, n): v for n, v in graph.writes.items()}
-    new = substitute(named, changes)
-    entries = dict(program.entries)
-    for entry, graph in program.entries.items():
-        if node in graph.nodes:
-            entries[entry] = Graph(
-                graph.inputs,
-                {n: new["output", entry, n] for n in graph.outputs},
-                {**graph.reads, **reads},
-                {**{n: new["write", entry, n] for n in graph.writes}, **writes},
-                lists=graph.lists,
-            )
-    layers = {
-        key: tuple(new["layer", key, k] for k in range(len(values)))
-        for key, values in program.layers.items()
-    }
-    return replace(program, entries=entries, states=(*program.states, *states), layers=layers)
+    return replace(rewired, entries=entries)
 
 
 def _initial(name: str, value: object) -> Array | None:
