@@ -106,19 +106,20 @@ def _deconvolution(
     dilations: tuple[int, ...],
     sizes: Sequence[Dim | None],
 ) -> Value:
-    rank = x.type.rank
-    both, extra = [], []
-    rows = zip(x.shape[2:], w.shape[2:], strides, pads, dilations, sizes, strict=True)
-    for n, k, s, p, d, wanted in rows:
-        natural = (n - 1) * s + (k - 1) * d + 1 - 2 * p
-        more = 0 if wanted is None else wanted - natural
-        if not isinstance(more, int):
-            raise UnsupportedError(f"outsize {wanted} must follow from the input's size {n}")
-        both.append((p, p - min(more, 0)))
-        extra.append(max(more, 0))
-    op = ops.ConvTranspose(strides, dilations, tuple(both), tuple(extra), call.groups)
-    y = op(common.channels_last(x), turned(call, w, (*range(2, rank), 1, 0)))
+    kernel = turned(call, w, (*range(2, x.type.rank), 1, 0))
+    # What is past the natural end, by less than a stride, is kept if `outsize` asks for it.
+    extra = tuple(0 if n is None else s - 1 for n, s in zip(sizes, strides, strict=True))
+    both = tuple((p, p) for p in pads)
+    op = ops.ConvTranspose(strides, dilations, both, extra, call.groups)
+    y = cropped(op(common.channels_last(x), kernel), sizes)
     return common.channels_first(y if b is None else ops.Add()(y, b))
+
+
+def cropped(y: Value, sizes: Sequence[Dim | None]) -> Value:
+    """`y [N, ..., C]` cut to those of its sizes that are given."""
+    wanted = enumerate(zip(sizes, y.shape[1:-1], strict=True), start=1)
+    spans = {a: Span(0, n, 1) for a, (n, full) in wanted if n is not None and n != full}
+    return common.slice_axes(y, spans)
 
 
 @function("Deconvolution2DFunction")

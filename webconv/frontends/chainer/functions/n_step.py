@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from webconv.frontends import common
-from webconv.frontends.chainer.functions.array import padded
+from webconv.frontends.chainer.functions.joining import padded
 from webconv.frontends.chainer.registry import Applied, function
 from webconv.frontends.common import Span
 from webconv.ir import dims, dtypes, graph, ops

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from webconv.frontends import common
+from webconv.frontends.chainer.functions.connection import cropped
 from webconv.frontends.chainer.registry import Applied, function
 from webconv.ir import graph, ops
 from webconv.ir.dims import Dim
@@ -87,8 +88,8 @@ def upsampling_2d(call: Applied, x: Value, where: Value) -> Value:
     # Each element of a window is a channel, which a transposed convolution puts in its place.
     single = common.reshape(spread, (n * c, h, w, taps))
     places = np.eye(taps, dtype=np.float32).reshape(*kernel, 1, taps)
-    pads, extra = _growth(call, x, kernel, strides, (call.ph, call.pw), (call.outh, call.outw))
-    y = ops.ConvTranspose(strides, (1, 1), pads, extra)(single, graph.constant(places))
+    sizes = _grown(call, x, kernel, strides, (call.ph, call.pw), (call.outh, call.outw))
+    y = _spread(single, graph.constant(places), strides, (call.ph, call.pw), sizes)
     return common.reshape(y, (n, c, *y.shape[1:-1]))
 
 
@@ -101,35 +102,41 @@ def _unpooled(
     sizes: Sequence[Dim | None],
 ) -> Value:
     """Each element to all places of its window; where windows meet, they are added."""
-    both, extra = _growth(call, x, kernel, strides, pads, sizes)
     # Channel by channel: the channels go to the batch.
     n, c, *spatial = x.shape
     single = common.reshape(x, (n * c, *spatial, 1))
     ones = graph.constant(np.ones((*kernel, 1, 1), np.float32))
-    y = ops.ConvTranspose(tuple(strides), (1,) * len(kernel), both, extra)(single, ones)
+    wanted = _grown(call, x, kernel, strides, pads, sizes)
+    y = _spread(single, ones, strides, pads, wanted)
     return common.reshape(y, (n, c, *y.shape[1:-1]))
 
 
-def _growth(
+def _grown(
     call: Applied,
     x: Value,
     kernel: Sequence[int],
     strides: Sequence[int],
     pads: Sequence[int],
     sizes: Sequence[Dim | None],
-) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
-    """Pads and output padding that give the wanted sizes, or those of cover_all."""
-    both, extra = [], []
-    for n, k, s, p, wanted in zip(x.shape[2:], kernel, strides, pads, sizes, strict=True):
-        natural = (n - 1) * s + k - 2 * p
-        if wanted is None:
-            wanted = natural - s + 1 if call.cover_all else natural
-        more = wanted - natural
-        if not isinstance(more, int):
-            raise TypeError(f"outsize {wanted} must follow from the input's size {n}")
-        both.append((p, p - min(more, 0)))
-        extra.append(max(more, 0))
-    return tuple(both), tuple(extra)
+) -> list[Dim]:
+    """The sizes that are wanted, or those whose pooling has the sizes of x."""
+    rows = zip(x.shape[2:], kernel, strides, pads, sizes, strict=True)
+    less = [s - 1 if call.cover_all else 0 for s in strides]
+    return [
+        (n - 1) * s + k - 2 * p - m if wanted is None else wanted
+        for (n, k, s, p, wanted), m in zip(rows, less, strict=True)
+    ]
+
+
+def _spread(
+    x: Value, w: Value, strides: Sequence[int], pads: Sequence[int], sizes: Sequence[Dim]
+) -> Value:
+    """Each element of x spread over its window, in an array of the given sizes."""
+    rank = len(strides)
+    more = tuple(s - 1 for s in strides)
+    both = tuple((p, p) for p in pads)
+    op = ops.ConvTranspose(tuple(strides), (1,) * rank, both, more)
+    return cropped(op(x, common.cast(w, x.type.dtype)), sizes)
 
 
 @function("Unpooling2D")

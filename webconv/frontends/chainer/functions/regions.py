@@ -12,7 +12,10 @@ import numpy as np
 from webconv.frontends import common
 from webconv.frontends.chainer.functions.connection import as_i32
 from webconv.frontends.chainer.functions.formula import Formula, where
-from webconv.frontends.chainer.registry import Applied, function
+from webconv.frontends.chainer.registry import Applied, Convert, function
+from webconv.frontends.onnx.operators.resize import resized
+from webconv.frontends.onnx.operators.resize_tables import Sampling
+from webconv.frontends.onnx.operators.resize_taps import Axis
 from webconv.ir import dtypes, graph, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import UnsupportedError
@@ -22,29 +25,11 @@ from webconv.ir.graph import Value
 @function("ResizeImages")
 def resize_images(call: Applied, x: Value) -> Value:
     """Images [N, C, H, W] of another size, from the nearest or the four nearest elements."""
-    for axis, size in ((2, call.out_H), (3, call.out_W)):
-        n = x.shape[axis]
-        if not isinstance(n, int) or not isinstance(size, int):
-            raise UnsupportedError("the sizes of images must be known")
-        place = np.arange(size, dtype=np.float64)
-        if call.mode == "nearest":
-            x = ops.Gather(axis)(x, _indices(np.minimum(np.floor(place * n / size), n - 1)))
-            continue
-        if call.align_corners:
-            place = np.linspace(0, n - 1, size)
-        else:
-            place = np.maximum((place + 0.5) * n / size - 0.5, 0)
-        low = np.floor(place)
-        part = (place - low).reshape(-1, *[1] * (3 - axis)).astype(np.float32)
-        first = ops.Gather(axis)(x, _indices(low))
-        second = ops.Gather(axis)(x, _indices(np.minimum(low + 1, n - 1)))
-        change = ops.Mul()(ops.Sub()(second, first), graph.constant(part))
-        x = ops.Add()(first, change)
-    return x
-
-
-def _indices(array: object) -> Value:
-    return graph.constant(np.asarray(array).astype(np.int32))
+    axes = [Axis(2, x.shape[2], call.out_H, None), Axis(3, x.shape[3], call.out_W, None)]
+    if call.mode == "nearest":
+        return resized(x, axes, Sampling("nearest", "asymmetric", "floor"))
+    where = "align_corners" if call.align_corners else "half_pixel"
+    return resized(x, axes, Sampling("linear", where))
 
 
 @function("SpatialTransformerGrid")
@@ -52,8 +37,8 @@ def spatial_transformer_grid(call: Applied, theta: Value) -> Value:
     """Where affine maps [N, 2, 3] take the points of an image, in [-1, 1]: [N, 2, H, W]."""
     rows, columns = call.output_shape
     ys, xs = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
-    points = np.stack([xs, ys, np.ones_like(xs)]).reshape(3, -1).astype(np.float32)
-    y = ops.MatMul()(theta, graph.constant(points))
+    points = np.stack([xs, ys, np.ones_like(xs)]).reshape(3, -1)
+    y = ops.MatMul()(theta, graph.constant(points.astype(theta.type.dtype.numpy)))
     return common.reshape(y, (theta.shape[0], 2, rows, columns))
 
 
@@ -66,6 +51,16 @@ def spatial_transformer_sampler(call: Applied, x: Value, grid: Value) -> Value:
         axes.append(((Formula(common.at(grid, 1, k)) + 1) * Formula(last) * 0.5).value)
     where_ = common.stack(axes, -1)
     return common.channels_first(ops.Sample()(common.channels_last(x), where_))
+
+
+def _in_f32(convert: Convert) -> Convert:
+    """Computed in f32, whose positions are exact enough; given in the dtype of the image."""
+
+    def cast(call: Applied, x: Value, rois: Value, *which: Value) -> Value:
+        wide = (common.cast(v, dtypes.f32) for v in (x, rois))
+        return common.cast(convert(call, *wide, *which), x.type.dtype)
+
+    return cast
 
 
 class Bins(NamedTuple):
@@ -131,6 +126,7 @@ def _some(rows: Bins, columns: Bins) -> Formula:
 
 
 @function("ROIPooling2D")
+@_in_f32
 def roi_pooling_2d(call: Applied, x: Value, rois: Value) -> Value:
     """The maxima of bins; regions are (image, x_min, y_min, x_max, y_max), the last included."""
     left, top, right, bottom = (_corner(rois, k, call.spatial_scale) for k in (1, 2, 3, 4))
@@ -146,12 +142,14 @@ def _bins_of(call: Applied, x: Value, rois: Value) -> tuple[Bins, Bins]:
 
 
 @function("ROIMaxPooling2D")
+@_in_f32
 def roi_max_pooling_2d(call: Applied, x: Value, rois: Value, which: Value) -> Value:
     """The maxima of bins; -inf in those without an element."""
     return _maxima(_images(x, which), *_bins_of(call, x, rois), -np.inf)
 
 
 @function("ROIAveragePooling2D")
+@_in_f32
 def roi_average_pooling_2d(call: Applied, x: Value, rois: Value, which: Value) -> Value:
     """The means of bins."""
     rows, columns = _bins_of(call, x, rois)
@@ -203,6 +201,7 @@ def _aligned(call: Applied, x: Value, rois: Value) -> tuple[Samples, Samples]:
 
 
 @function("ROIAverageAlign2D")
+@_in_f32
 def roi_average_align_2d(call: Applied, x: Value, rois: Value, which: Value) -> Value:
     """The means of samples in each bin; samples outside of the image count as 0."""
     matrices = []
@@ -215,6 +214,7 @@ def roi_average_align_2d(call: Applied, x: Value, rois: Value, which: Value) -> 
 
 
 @function("ROIMaxAlign2D")
+@_in_f32
 def roi_max_align_2d(call: Applied, x: Value, rois: Value, which: Value) -> Value:
     """The largest sample in each bin; samples outside of the image do not count."""
     rows, columns = _aligned(call, x, rois)

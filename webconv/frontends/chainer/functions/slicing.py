@@ -9,9 +9,8 @@ import numpy as np
 
 from webconv.frontends import common
 from webconv.frontends.common import Span
-from webconv.ir import dims, graph, ops
+from webconv.ir import dims, dtypes, graph, ops
 from webconv.ir.dims import Dim, Expr
-from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Value
 
 
@@ -76,33 +75,51 @@ def _advanced(x: Value, items: list[Any]) -> Value:
         axis += item is not None
     together = arrays == list(range(arrays[0], arrays[-1] + 1))
     plain = [slice(None) if k in arrays else i for k, i in enumerate(items)]
-    taken = [axis_of[k] for k in arrays]
-    sizes = [x.shape[a] for a in taken]
-    if not all(isinstance(n, int) for n in sizes):
-        return _single(x, items, arrays, taken)
-    index = np.broadcast_arrays(*(np.asarray(items[k]) for k in arrays))
-    wrapped = [np.where(i < 0, i + n, i) for i, n in zip(index, sizes, strict=True)]
-    linear = np.ravel_multi_index(tuple(wrapped), tuple(sizes))  # type: ignore[arg-type]
+    sizes = [x.shape[axis_of[k]] for k in arrays]
+    linear = _linear([items[k] for k in arrays], sizes)
     # First the slices and new axes, with the axes of arrays left whole ...
     y = get_item(x, plain)
     # ... whose places are those of their items.
     order = [*arrays, *(k for k in range(y.type.rank) if k not in arrays)]
     y = common.transpose(y, order)
     y = common.reshape(y, (dims.product(sizes), *y.shape[len(arrays) :]))
-    y = ops.Gather(0)(y, graph.constant(linear.astype(np.int32)))
+    y = ops.Gather(0)(y, linear)
     if together and arrays[0]:
-        inner = linear.ndim
+        inner = linear.type.rank
         first = arrays[0]
         back = [*range(inner, inner + first), *range(inner), *range(inner + first, y.type.rank)]
         y = common.transpose(y, back)
     return y
 
 
-def _single(x: Value, items: list[Any], arrays: list[int], taken: list[int]) -> Value:
-    """One array of indices along an axis whose size is a symbol."""
-    if len(arrays) != 1:
-        raise UnsupportedError("several arrays of indices need axes of known sizes")
-    index = graph.constant(np.asarray(items[arrays[0]]).astype(np.int32))
-    rest = [slice(None) if k in arrays else i for k, i in enumerate(items)]
-    y = get_item(x, rest)
-    return ops.Gather(arrays[0])(y, index)
+def _linear(items: Sequence[Any], sizes: Sequence[Dim]) -> Value:
+    """Indices of several axes as those of the one axis that they make."""
+    arrays = [i if _is_symbolic(i) else np.asarray(i).astype(np.int32) for i in items]
+    if not any(map(_is_symbolic, arrays)):
+        arrays = list(np.broadcast_arrays(*arrays))
+    total: Value | None = None
+    for array, n in zip(arrays, sizes, strict=True):
+        place = _counted(array, n)
+        if total is not None:
+            place = ops.Add()(ops.Mul()(total, common.size_value(n)), place)
+        total = place
+    assert total is not None
+    return common.folded(total)
+
+
+def _counted(array: Any, n: Dim) -> Value:
+    """Indices counted from the front of an axis of size n."""
+    if _is_symbolic(array):
+        return ops.Sizes(tuple(_index(i, n) for i in array), dtypes.i32)()
+    if isinstance(n, int):
+        return graph.constant(np.where(array < 0, array + n, array).astype(np.int32))
+    place: Value = graph.constant(array)
+    if np.any(array < 0):
+        back = ops.Mul()(graph.constant((array < 0).astype(np.int32)), common.size_value(n))
+        place = ops.Add()(place, back)
+    return place
+
+
+def _is_symbolic(item: Any) -> bool:
+    """True for a list of numbers of which some are sizes."""
+    return isinstance(item, list) and any(isinstance(i, Expr) for i in item)
