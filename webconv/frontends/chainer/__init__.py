@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from webconv.frontends.chainer.registry import FUNCTIONS, function
 from webconv.ir.dims import Dim
-from webconv.ir.errors import UnsupportedError
+from webconv.ir.errors import ModelFormatError, UnsupportedError
 from webconv.ir.graph import Program
 
 if TYPE_CHECKING:
+    from webconv.frontends.chainer.entries import Entries
     from webconv.frontends.chainer.registry import Convert
 
 __all__ = ["FUNCTIONS", "function", "load", "trace"]
@@ -28,13 +29,16 @@ __all__ = ["FUNCTIONS", "function", "load", "trace"]
 def trace(
     chain: Any,
     *examples: Any,
+    entries: Entries | None = None,
     names: Sequence[str] | None = None,
     input_shapes: Mapping[str, tuple[Dim, ...]] | None = None,
     plugins: Mapping[str, Convert] | None = None,
     name: str | None = None,
 ) -> Program:
-    """The program of `chain(*examples)`.
+    """The program of `chain(*examples)`, or of several `entries` over its parameters and states.
 
+    `entries` are methods of the chain or of its links, each with examples, by name:
+    {"start": (chain.start, feature), "step": (chain.step, word)}.
     `names` are those of the inputs, by default of the parameters of the chain's forward.
     `input_shapes` names sizes by input: {"x": ("batch", "time")}, like `webconv.Dim`s in examples.
     Raises UnsupportedError with all functions that are missing, ModelFormatError if the chain
@@ -43,8 +47,15 @@ def trace(
     _require_chainer()
     from webconv.frontends.chainer.chains import Traced, program_of
 
+    name = name or type(chain).__name__
+    if entries is not None:
+        from webconv.frontends.chainer.entries import program_of_entries
+
+        if examples or names:
+            raise ModelFormatError("entries have examples and names of inputs of their own")
+        return program_of_entries(chain, entries, input_shapes or {}, name, plugins or {})
     traced = Traced(chain, examples, names, input_shapes or {})
-    return program_of(traced, name or type(chain).__name__, plugins or {})
+    return program_of(traced, name, plugins or {})
 
 
 def load(
@@ -60,11 +71,18 @@ def load(
     from webconv.frontends.chainer.source import make
     from webconv.frontends.chainer.weights import load_weights
 
-    chain, examples = make(path)
+    chain, examples, entries = make(path)
     table = load_plugins(plugins)
     if weights is not None:
         load_weights(chain, weights)
-    return trace(chain, *examples, input_shapes=input_shapes, plugins=table, name=path.stem)
+    return trace(
+        chain,
+        *examples,
+        entries=entries,
+        input_shapes=input_shapes,
+        plugins=table,
+        name=path.stem,
+    )
 
 
 def _require_chainer() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import chainer
@@ -16,7 +17,13 @@ from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.example import Dim as NamedSize
 from webconv.frontends.chainer.example import disturbed, names_of, resized
 from webconv.frontends.chainer.ragged import is_ragged
-from webconv.frontends.chainer.record import Sources, named_outputs, parameters, record
+from webconv.frontends.chainer.record import (
+    Sources,
+    failed_line,
+    named_outputs,
+    parameters,
+    record,
+)
 from webconv.frontends.chainer.registry import FUNCTIONS, Convert
 from webconv.frontends.chainer.states import States, with_first_call
 from webconv.frontends.chainer.tape import Tape
@@ -43,10 +50,11 @@ class Argument:
 
 @dataclass
 class Traced:
-    """A chain with its example inputs.
+    """A chain with its example inputs; `method` is called if it is not the chain itself.
 
     With `first` it is called as when nothing has been kept yet, and the states after the call are
-    outputs too.
+    outputs too. `entries` are all entries of the chain, if it has several, and `carried` the
+    states that any of them reads.
     """
 
     chain: Any
@@ -54,9 +62,12 @@ class Traced:
     names: Sequence[str] | None = None
     input_shapes: Mapping[str, tuple[dims.Dim, ...]] = field(default_factory=dict)
     first: bool = False
+    method: Callable[..., Any] | None = None
+    entries: Sequence[Traced] = ()
+    carried: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        labels = self.names or parameter_names(self.chain, len(self.examples))
+        labels = self.names or parameter_names(self.method or self.chain, len(self.examples))
         if len(labels) != len(self.examples):
             raise UnsupportedError(f"{len(self.examples)} inputs need as many names: {labels}")
         pairs = zip(labels, self.examples, strict=True)
@@ -112,33 +123,65 @@ class Traced:
                 made[name] = disturbed(new) if disturb else new
         return made
 
-    def tape(self, sizes: Sizes, disturb: bool = False) -> Tape:
-        """What a call with these sizes does."""
-        variables = {
-            name: chainer.Variable(array) for name, array in self.arrays(sizes, disturb).items()
-        }
+    def call(self, variables: Mapping[str, Any]) -> Any:
+        """What the chain makes of the inputs by name."""
         given: list[Any] = []
         for argument in self.arguments:
             own = [variables[name] for name in argument.names]
             given.append(own if argument.listed else own[0])
+        return (self.method or self.chain)(*given)
+
+    def variables(self, sizes: Sizes, disturb: bool = False) -> dict[str, Any]:
+        """The inputs as Variables."""
+        arrays = self.arrays({**self.sizes, **sizes}, disturb)
+        return {name: chainer.Variable(array) for name, array in arrays.items()}
+
+    def tape(self, sizes: Sizes, disturb: bool = False) -> Tape:
+        """What a call with these sizes does."""
+        variables = self.variables(sizes, disturb)
         states: dict[str, Any] = {}
 
         def run() -> tuple[Any, Mapping[str, Any]]:
-            with self.states.carried(lambda: self.chain(*given), self.first) as carried:
+            with self.states.carried(self._calls(sizes), self.first) as carried:
                 states.update(carried.before)
-                made = named_outputs(self.chain(*given))
+                made = named_outputs(self.call(variables))
+                after = carried.after()
                 if self.first:
-                    return {**made, **carried.after()}, {}
-                return made, carried.after()
+                    return {**made, **after}, {}
+                if lost := [n for n in self.carried if n in states and n not in after]:
+                    raise UnsupportedError(
+                        f"it resets {', '.join(lost)} and leaves it so, which is no computation; "
+                        "leave it out, and call runner.states.reset() in the page"
+                    )
+                return made, after
 
-        tape = record(run, lambda: Sources(variables, states, parameters(self.chain)))
+        def sources() -> Sources:
+            return Sources(variables, states, parameters(self.chain), self.carried)
+
+        tape = record(run, sources)
         lists = {a.label: a.names for a in self.arguments if a.listed and is_ragged(a.arrays)}
         return dataclasses.replace(tape, lists=lists)
 
+    def _calls(self, sizes: Sizes) -> list[Callable[[], Any]]:
+        """Calls that tell the shapes of all states: the own one, or those of all entries."""
+        if not self.entries:
+            return [lambda: self.call(self.variables(sizes))]
+        return [partial(entry._call_after_others, sizes) for entry in self.entries]
+
+    def _call_after_others(self, sizes: Sizes) -> None:
+        try:
+            self.call(self.variables(sizes))
+        except Exception as error:  # The chain is the user's code, which may raise anything.
+            reason = " ".join(str(error).split())
+            raise ModelFormatError(
+                f"entries called one after another fail at {failed_line(error)}: {reason}; "
+                "sizes that entries share must have one name (webconv.Dim), or be one number"
+            ) from error
+
 
 def parameter_names(chain: Any, count: int) -> list[str]:
-    """Names for the arguments of a chain's call."""
-    function = getattr(chain, "forward", None) or chain.__call__
+    """Names for the arguments of a call of a chain, or of a function."""
+    function = getattr(chain, "forward", chain)
     names: list[str] = []
     for p in inspect.signature(function).parameters.values():
         if p.kind is p.VAR_POSITIONAL:

@@ -71,12 +71,13 @@ def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
             if number is not None:
                 values[number] = value
     main = _graph(tape, values, lists)
-    states = tuple(
+    states = [
         State(leaf.name, main.reads[leaf.name].type, _initial(leaf))
         for leaf in tape.leaves
         if leaf.kind == "state"
-    )
-    return rewrite(Program({"main": main}, states, name), UNWEAVE)
+    ]
+    states += [State(n, v.type) for n, v in main.writes.items() if n not in main.reads]
+    return rewrite(Program({"main": main}, tuple(states), name), UNWEAVE)
 
 
 def _list_inputs(tape: Tape, values: dict[int, Value | Item]) -> dict[str, Ragged]:

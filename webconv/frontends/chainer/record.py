@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,15 @@ def failed_line(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where leaves come from: inputs and states as Variables by name, parameters by identity."""
+    """Where leaves come from: inputs and states as Variables by name, parameters by identity.
+
+    `carried` are states that another entry reads: they are written though this call reads none.
+    """
 
     inputs: Mapping[str, Any]
     states: Mapping[str, Any]
     parameters: Mapping[int, tuple[str, Any]]
+    carried: Collection[str] = ()
 
 
 def parameters(chain: Any) -> dict[int, tuple[str, Any]]:
@@ -156,6 +160,8 @@ class _Walk:
     def __init__(self, watch: Watch, sources: Sources) -> None:
         self.seen = watch.calls
         self.inputs = sources.inputs
+        self.states = sources.states
+        self.carried = sources.carried
         self.names: dict[int, tuple[str, str]] = {
             id(v.node): (kind, name)
             for kind, group in (("input", sources.inputs), ("state", sources.states))
@@ -188,7 +194,7 @@ class _Walk:
                 raise UnsupportedError(_without_graph(name))
         made = {name: self._value(v.node, v.array) for name, v in variables.items()}
         written: dict[str, int] = {}
-        while new := [n for n in states if ("state", n) in self.shared and n not in written]:
+        while new := [n for n in states if n not in written and self._is_written(n, states[n])]:
             # What is read is carried on; a chain that resets its links reads none of their states.
             written |= {n: self._value(states[n].node, states[n].array) for n in new}
         for name, v in self.inputs.items():
@@ -197,6 +203,11 @@ class _Walk:
         after = {name: states[name].array for name in written}
         names = tuple(self.inputs)
         return Tape(self.leaves, self.calls, made, written, results, names, after)
+
+    def _is_written(self, name: str, after: Any) -> bool:
+        """True for a state that this call reads, or that it changes and another entry reads."""
+        changed = after is not self.states.get(name)
+        return ("state", name) in self.shared or (name in self.carried and changed)
 
     def _value(self, root: Any, array: Array) -> int:
         stack: list[tuple[Any, Array | None]] = [(root, array)]

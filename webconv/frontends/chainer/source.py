@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ def split(path: Path) -> tuple[Path, str]:
     return Path(found["file"]), found["name"]
 
 
-def make(path: Path) -> tuple[Any, tuple[Any, ...]]:
-    """The chain and the example inputs that `make_net()` gives."""
+def make(path: Path) -> tuple[Any, tuple[Any, ...], Mapping[str, Any] | None]:
+    """The chain and the example inputs or the entries that `make_net()` gives."""
     file, name = split(path)
     if not file.is_file():
         raise ModelFormatError(f"there is no file {file}")
@@ -39,14 +40,17 @@ def make(path: Path) -> tuple[Any, tuple[Any, ...]]:
         made = (made,)
     if not isinstance(made, tuple | list) or not made or not isinstance(made[0], chainer.Link):
         raise ModelFormatError(
-            f"{name}() must return the chain and its example inputs: `return chain, x`"
+            f"{name}() must return the chain and its example inputs: `return chain, x`, or its "
+            "entries: `return chain, {'step': (chain.step, x)}`"
         )
     chain, *examples = made
+    if len(examples) == 1 and isinstance(examples[0], Mapping):
+        return chain, (), examples[0]
     if len(examples) == 1 and isinstance(examples[0], tuple | list):
         examples = list(examples[0])
     if not examples:
         raise ModelFormatError(f"{name}() returns no example inputs: `return chain, x`")
-    return chain, tuple(examples)
+    return chain, tuple(examples), None
 
 
 def imported(file: Path) -> Any:

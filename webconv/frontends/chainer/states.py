@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,24 +47,16 @@ class States:
                         self.places[f"{path.strip('/')}/{name}".lstrip("/")] = (link, name)
 
     @contextlib.contextmanager
-    def carried(self, call: Callable[[], Any], first: bool = False) -> Iterator[Carried]:
-        """Zeros as states, whose shapes a first call tells; the links are as before at the end.
+    def carried(self, calls: Sequence[Callable[[], Any]], first: bool = False) -> Iterator[Carried]:
+        """Zeros as states, whose shapes `calls` tell; the links are as before at the end.
 
         With `first` the states are those of a first call: None.
         """
         kept = {name: getattr(link, field) for name, (link, field) in self.places.items()}
         try:
-            if self.places:
-                self._clear()
-                with chainer.no_backprop_mode():
-                    call()
-            before = {}
-            for name, (link, field) in self.places.items():
-                value = getattr(link, field)
-                if value is not None:
-                    zeros = chainer.Variable(np.zeros_like(value.array))
-                    before[name] = zeros
-                    setattr(link, field, zeros)
+            before = self._zeros(calls) if self.places else {}
+            for name, zeros in before.items():
+                setattr(*self.places[name], zeros)
             if first:
                 self._clear()
             yield Carried({} if first else before, lambda: self._after(before))
@@ -72,12 +64,25 @@ class States:
             for name, (link, field) in self.places.items():
                 setattr(link, field, kept[name])
 
+    def _zeros(self, calls: Sequence[Callable[[], Any]]) -> dict[str, Any]:
+        """Zeros of the shapes that states have after any of `calls`."""
+        self._clear()
+        found = {}
+        for call in calls:
+            with chainer.no_backprop_mode():
+                call()
+            for name, place in self.places.items():
+                if (value := getattr(*place)) is not None:
+                    found[name] = chainer.Variable(np.zeros_like(value.array))
+        return found
+
     def _clear(self) -> None:
         for link, field in self.places.values():
             setattr(link, field, None)
 
     def _after(self, before: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: getattr(*self.places[name]) for name in before}
+        after = {name: getattr(*self.places[name]) for name in before}
+        return {name: value for name, value in after.items() if value is not None}
 
 
 STARTED = "started"
