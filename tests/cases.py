@@ -872,6 +872,7 @@ def _recurrent_options(t: Table) -> None:
 
     options = {"constant": (1, 2, 3, 4), "atol": 2e-6}
     t.add("LSTM_peepholes", ops.LSTM(), *sized(4), normal(1, 3, 9), **options)
+    t.add("LSTM_matrix_peepholes", ops.LSTM(), *sized(4), normal(1, 9, 3, 9, scale=0.5), **options)
     t.add("LSTM_clip", ops.LSTM(clip=0.5, input_forget=T), *sized(4), **options)
     t.add("LSTM_no_bias", ops.LSTM(), *sized(4)[:3], **options)
     # Sizes that are called as loop variables once were.

@@ -65,7 +65,7 @@ class Cell:
             return last - step
         return step + direction * (last - 2 * step)
 
-    def axes(self) -> tuple[list[Axis], Dim, Dim, Dim, Dim]:
+    def axes(self) -> Place:
         """Axes over (direction, batch, block, lane), and the indices d, b, block and unit."""
         axes = self.ctx.axes((self.directions, self.batch, self.blocks, WIDTH))
         d, b, p, j = (0 if a.extent == 1 else a.index for a in axes)
@@ -215,6 +215,7 @@ def recurrence(
 
 
 Update = Callable[..., None]
+Place = tuple[list[Axis], Dim, Dim, Dim, Dim]
 
 
 def run(
@@ -321,7 +322,7 @@ def steps(
 def finish(
     cell: Cell,
     step: Dim,
-    place: tuple[list[Axis], Dim, Dim, Dim, Dim],
+    place: Place,
     rings: list[Buffer],
     y: Buffer | None,
     new: list[Expr],
@@ -347,33 +348,64 @@ def finish(
 
 
 def lstm(ctx: Context, op: Any, *inputs: Tensor | None) -> tuple[Tensor, ...]:
-    """Gates i, f, g, o."""
+    """Gates i, f, g, o; with peepholes that are matrices a step takes two kernels."""
 
     def emit(cell: Cell, rings: list[Buffer], y: Buffer | None, fixed: list[Tensor]) -> None:
         w, r, b, peep = fixed[1:]
         packed = units(ctx, r)
-        hole = None if peep is None else rows(ctx, peep)
+        hole = None if peep is None or peep.rank == 4 else rows(ctx, peep)
+        if peep is not None and hole is None:
+            before, behind = (units(ctx, gates_of(ctx, peep, *ends)) for ends in ((0, 2), (2, 3)))
 
-        def body(step: Dim, gate: Callable[..., Expr]) -> None:
-            place = cell.axes()
-            _, d, bi, p, u = place
-            h = stored(rings[0], ring=step)
-            c = stored(rings[1], ring=step).at((d, bi, u))
-            rec = recurrence(cell, packed, lambda k: h.at((d, bi, k)), d, p, u)
-            z = [gate(bi, d, p, g, u) + rec[g] for g in range(4)]
+        def update(place: Place, z: list[Expr], c: Expr) -> Expr:
+            """The next c, from pre-activations without peepholes of rows."""
+            _, d, _, _, u = place
             if hole is not None:
                 z[0] = z[0] + hole.at((d, 0, u)) * c
                 z[1] = z[1] + hole.at((d, 1, u)) * c
             i = cell.activate(0, d, cell.limit(z[0]))
             f = 1.0 - i if op.input_forget else cell.activate(1, d, cell.limit(z[1]))
-            g = cell.activate(2, d, cell.limit(z[2]))
-            after = call("fma", i, g, f * c)
+            return call("fma", i, cell.activate(2, d, cell.limit(z[2])), f * c)
+
+        def shown(d: Dim, z: Expr, c: Expr) -> Expr:
+            """The next h."""
+            return cell.activate(3, d, cell.limit(z)) * cell.activate(4, d, c)
+
+        def sums(place: Place, step: Dim, gate: Callable[..., Expr]) -> list[Expr]:
+            _, d, bi, p, u = place
+            h = stored(rings[0], ring=step)
+            rec = recurrence(cell, packed, lambda k: h.at((d, bi, k)), d, p, u)
+            return [gate(bi, d, p, g, u) + rec[g] for g in range(4)]
+
+        def body(step: Dim, gate: Callable[..., Expr]) -> None:
+            place = cell.axes()
+            _, d, bi, _, u = place
+            z = sums(place, step, gate)
+            after = update(place, z, stored(rings[1], ring=step).at((d, bi, u)))
             if hole is not None:
                 z[3] = z[3] + hole.at((d, 2, u)) * after
-            o = cell.activate(3, d, cell.limit(z[3]))
-            finish(cell, step, place, rings, y, [o * cell.activate(4, d, after), after])
+            finish(cell, step, place, rings, y, [shown(d, z[3], after), after])
 
-        steps(cell, w, b, body)
+        def body_of_matrices(step: Dim, gate: Callable[..., Expr]) -> None:
+            shape = (cell.directions, cell.batch, cell.blocks * WIDTH)
+            state, output = (ctx.temp(cell.x.dtype, shape, name=f"{ctx.name}.{n}") for n in "co")
+            place = cell.axes()
+            axes, d, bi, p, u = place
+            z = sums(place, step, gate)
+            c = stored(rings[1], ring=step)
+            seen = recurrence(cell, before, lambda k: c.at((d, bi, k)), d, p, u)
+            here = (d, bi, u)
+            after = update(place, [z[0] + seen[0], z[1] + seen[1], z[2]], c.at(here))
+            ctx.kernel(axes, [Store(state, shape, here, after), Store(output, shape, here, z[3])])
+            place = cell.axes()
+            _, d2, b2, p2, u2 = place
+            new = stored(state)
+            (inner,) = recurrence(cell, behind, lambda k: new.at((d2, b2, k)), d2, p2, u2)
+            there = (d2, b2, u2)
+            h = shown(d2, stored(output).at(there) + inner, new.at(there))
+            finish(cell, step, place, rings, y, [h, new.at(there)])
+
+        steps(cell, w, b, body if peep is None or hole is not None else body_of_matrices)
 
     return run(ctx, op, inputs, 2, emit)
 

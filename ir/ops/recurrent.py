@@ -215,8 +215,9 @@ class LSTM(Recurrent):
     """Gates i, f, g, o (Hochreiter 1997, Gers 2000): i, f, o by f; g by g; the output by h.
 
     c' = f * c + i * g; h' = o * h(c'). The extra input peepholes [D, 3, H] adds p_i * c and
-    p_f * c before, p_o * c' after the cell's update. `input_forget` couples f = 1 - i. With
-    `activations` of five per direction, i, f, g, o and the output each have their own.
+    p_f * c before, p_o * c' after the cell's update; peepholes [D, H, 3, H] are matrices, which add
+    c @ p_i and so on (Chainer's). `input_forget` couples f = 1 - i. With `activations` of five per
+    direction, i, f, g, o and the output each have their own.
     """
 
     input_forget: bool = False
@@ -226,6 +227,15 @@ class LSTM(Recurrent):
     default_activations = (Sigmoid(), Sigmoid(), Tanh(), Sigmoid(), Tanh())
     extras = ("peepholes",)
 
+    def infer(self, *types: TensorType) -> tuple[TensorType, ...]:
+        made = super().infer(*types)
+        peepholes = self.split(types)[0][4]
+        if isinstance(peepholes, TensorType):
+            d, h = self.directions, types[2].shape[-1]
+            rule = f"peepholes must be [{d}, 3, {h}] or [{d}, {h}, 3, {h}], but they are"
+            require(peepholes.shape in ((d, 3, h), (d, h, 3, h)), f"{rule} {peepholes}")
+        return made
+
     def step(
         self, gates: Array, r: Array, extras: list[Array | None], state: list[Array], d: int
     ) -> list[Array]:
@@ -233,9 +243,13 @@ class LSTM(Recurrent):
         h, c = state
         total = gates + _recur(h, r)
         peep = np.zeros((3, h.shape[-1]), h.dtype) if extras[0] is None else extras[0]
-        i = fi.eval(self.limit(total[:, 0] + peep[0] * c))[0]
-        f = 1 - i if self.input_forget else ff.eval(self.limit(total[:, 1] + peep[1] * c))[0]
+
+        def seen(k: int, c: Array) -> Array:
+            return peep[k] * c if peep.ndim == 2 else c @ peep[:, k]
+
+        i = fi.eval(self.limit(total[:, 0] + seen(0, c)))[0]
+        f = 1 - i if self.input_forget else ff.eval(self.limit(total[:, 1] + seen(1, c)))[0]
         g = fg.eval(self.limit(total[:, 2]))[0]
         c = f * c + i * g
-        o = fo.eval(self.limit(total[:, 3] + peep[2] * c))[0]
+        o = fo.eval(self.limit(total[:, 3] + seen(2, c)))[0]
         return [o * fh.eval(c)[0], c]

@@ -382,6 +382,46 @@ def test_a_term_that_is_no_peephole() -> None:
     check([states[-1][0]], {}, "neither a product with weights nor a peephole")
 
 
+def matrix_step(*gates: str, rows: bool = False) -> Step:
+    """A step of an LSTM with matrices from c to `gates`, and perhaps rows beside them."""
+    w = Weights()
+
+    def step(x: Value, state: State) -> State:
+        h, c = state
+        z = product(ops.Concat(1)(x, h), w("w", SIZE + H, 4 * H))
+        i, f, g, o = common.split(z, [H] * 4, 1)
+        i = ADD(i, product(c, w("i", H, H))) if "i" in gates else i
+        i = ADD(i, MUL(c, w("rows", H))) if rows else i
+        f = ADD(product(c, w("f", H, H)), f) if "f" in gates else f
+        g = ADD(g, product(c, w("g", H, H))) if "g" in gates else g
+        c = ADD(MUL(SIGMOID(f), c), MUL(SIGMOID(i), TANH(g)))
+        o = ADD(o, product(c, w("o", H, H))) if "o" in gates else o
+        return MUL(SIGMOID(o), TANH(c)), c
+
+    return step
+
+
+@pytest.mark.parametrize("gates", ["i", "o", "if", "ifo"])
+def test_peepholes_that_are_matrices(gates: str) -> None:
+    state = (given("h", BATCH, H), given("c", BATCH, H))
+    states = unroll(matrix_step(*gates), steps_of(X), state)
+    found = check([common.stack([h for h, _ in states], 1), *states[-1]], {"LSTM": 1})
+    assert found.cells == T
+
+
+def test_a_matrix_from_c_to_the_new_values() -> None:
+    """That is no peephole: c would be an input that depends on the step before."""
+    state = (given("h", BATCH, H), given("c", BATCH, H))
+    states = unroll(matrix_step("i", "f", "g"), steps_of(X), state)
+    check([states[-1][0]], {}, "what enters a step depends on the step before it")
+
+
+def test_two_peepholes_of_a_gate() -> None:
+    state = (given("h", BATCH, H), given("c", BATCH, H))
+    states = unroll(matrix_step("i", rows=True), steps_of(X), state)
+    check([states[-1][0]], {}, "the gate i has several peepholes")
+
+
 # -- Scans ---------------------------------------------------------------------------------------
 
 

@@ -43,7 +43,7 @@ class Cell:
     gates: tuple[Sum, ...]
     activations: tuple[Op, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    peepholes: tuple[Row | None, ...] = ()
+    peepholes: tuple[Row | Block | None, ...] = ()
 
     @property
     def name(self) -> str:
@@ -281,14 +281,27 @@ def _one_activation(what: str, *gates: Gate) -> Op:
 def _lstm_cell(
     h: Value, c: Value, old: Value, gates: tuple[Gate, Gate, Gate, Gate], shown: Op
 ) -> Cell:
-    """The cell of the gates i, f, g, o; what c' or c is multiplied with are peepholes."""
-    peepholes = []
+    """The cell of the gates i, f, g, o; what c' or c is multiplied with are peepholes.
+
+    g has none, so what is multiplied for g too is h, also where h and c are the same zeros.
+    """
+    peepholes: list[Row | Block | None] = []
+    sums = []
+    entering = {value for value, _ in gates[2].sum.products}
     for name, gate, source in zip("ifgo", gates, (old, old, None, c), strict=True):
         found = [row for value, row in gate.sum.scaled if value is source]
+        matrices = [
+            factor
+            for value, factor in gate.sum.products
+            if value is source and value not in entering and isinstance(factor, Block)
+        ]
         rule = f"a term of the gate {name} is neither a product with weights nor a peephole"
-        expect(len(found) == len(gate.sum.scaled) <= 1, rule)
-        peepholes.append(found[0] if found else None)
+        expect(len(found) == len(gate.sum.scaled), rule)
+        expect(len(found) + len(matrices) <= 1, f"the gate {name} has several peepholes")
+        own: list[Row | Block] = [*found, *matrices]
+        peepholes.append(own[0] if own else None)
+        products = [p for p in gate.sum.products if p[0] is not source or p[1] not in matrices]
+        sums.append(Sum(products, gate.sum.scaled, gate.sum.rows))
     i, f, _, o = peepholes
     activations = (*(g.activation for g in gates), shown)
-    sums = tuple(g.sum for g in gates)
-    return Cell(ops.LSTM, h, c, old, None, sums, activations, peepholes=(i, f, o))
+    return Cell(ops.LSTM, h, c, old, None, tuple(sums), activations, peepholes=(i, f, o))

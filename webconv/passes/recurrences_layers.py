@@ -16,7 +16,7 @@ from webconv.ir.op import Array
 from webconv.passes.driver import expect
 from webconv.passes.recurrences_cells import INNER, Cell, Role
 from webconv.passes.recurrences_steps import reshaped, stacked
-from webconv.passes.recurrences_sums import Block, Part
+from webconv.passes.recurrences_sums import Block, Part, Row
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,12 @@ class Layer:
         rows = self.last.peepholes
         if not any(rows):
             return None
-        zeros = np.zeros(self.last.hidden)
+        size = self.last.hidden
+        if any(isinstance(r, Block) for r in rows):
+            expect(not any(isinstance(r, Row) for r in rows), "some peepholes are rows, others not")
+            matrices = [np.zeros((size, size)) if r is None else r.array for r in rows]
+            return self._weight(np.stack(matrices, 1)[None])
+        zeros = np.zeros(size)
         return self._weight(np.stack([zeros if r is None else r.array for r in rows])[None])
 
     def _weight(self, array: Array) -> Value:
