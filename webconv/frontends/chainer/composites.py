@@ -89,6 +89,11 @@ ABSENT = object()
 _active: list[bool] = []
 
 
+def is_active() -> bool:
+    """True while calls are to be single functions of the graph."""
+    return bool(_active) and _active[-1]
+
+
 @contextlib.contextmanager
 def composites_off() -> Iterator[None]:
     """The original functions again, within a composite."""
@@ -119,6 +124,9 @@ def composites() -> Iterator[None]:
 
 
 def _changes() -> Iterator[tuple[Any, str, Any]]:
+    from webconv.frontends.chainer import stand_ins  # They are made of this file's classes.
+
+    yield from stand_ins.changes()
     # Chainer 7 uses names that NumPy has dropped since.
     for name, plain in (("float", float), ("int", int), ("bool", bool), ("object", object)):
         if name not in vars(np):

@@ -17,6 +17,27 @@ Function = TypeVar("Function", bound=Convert)
 
 FUNCTIONS: dict[str, Convert] = {}
 
+_TRAINING = "it computes as in training; call it with chainer.config.train as False"
+_LOSS = "it is a loss, which needs the right answers; convert the chain that makes its inputs"
+_JUDGES = "it compares with the right answers; convert the chain that makes its inputs"
+
+# Classes that are not converted, and why.
+REASONS: dict[str, str] = {
+    "Gaussian": "it draws at random; give what is drawn as an input: F.gaussian(..., eps=noise)",
+    "GumbelSoftmax": "it draws at random; use F.softmax of what is drawn from",
+    **dict.fromkeys(("Dropout", "Zoneout", "BatchRenormalizationFunction"), _TRAINING),
+    "DecorrelatedBatchNormalizationFunction": _TRAINING,
+    **dict.fromkeys(
+        (
+            *("SoftmaxCrossEntropy", "SigmoidCrossEntropy", "Hinge", "HuberLoss", "Contrastive"),
+            *("Triplet", "ConnectionistTemporalClassification", "NegativeSamplingFunction"),
+            *("BinaryHierarchicalSoftmaxFunction", "DeCov", "CrossCovariance"),
+        ),
+        _LOSS,
+    ),
+    **dict.fromkeys(("Accuracy", "BinaryAccuracy", "ClassificationSummary", "R2_score"), _JUDGES),
+}
+
 
 def function(*names: str) -> Callable[[Function], Function]:
     """Register a function for classes of Chainer's functions."""

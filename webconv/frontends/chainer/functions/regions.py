@@ -16,7 +16,7 @@ from webconv.frontends.chainer.registry import Applied, Convert, function
 from webconv.frontends.onnx.operators.resize import resized
 from webconv.frontends.onnx.operators.resize_tables import Sampling
 from webconv.frontends.onnx.operators.resize_taps import Axis
-from webconv.ir import dtypes, graph, ops
+from webconv.ir import dims, dtypes, graph, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Value
@@ -230,3 +230,29 @@ def roi_max_align_2d(call: Applied, x: Value, rois: Value, which: Value) -> Valu
     r, c = y.shape[:2]
     apart = common.reshape(kept, (r, c, call.outh, rows.per, call.outw, columns.per))
     return ops.ReduceMax((3, 5))(apart)
+
+
+@function("SpatialPyramidPooling")
+def spatial_pyramid_pooling_2d(call: Applied, x: Value) -> Value:
+    """The maxima of 1, 4, 16, ... bins, whatever the size of the image."""
+    n, c = x.shape[:2]
+    levels = []
+    for level in range(call.pyramid_height):
+        count = 2**level
+        rows, columns = (_windows(size, count) for size in x.shape[2:])
+        y = _maxima(common.cast(x, dtypes.f32), rows, columns, -np.inf)
+        levels.append(common.reshape(y, (n, c * count * count, 1, 1)))
+    return common.cast(common.concat(levels, 1), x.type.dtype)
+
+
+def _windows(size: Dim, count: int) -> Bins:
+    """`count` bins of one length, which reach over both ends of an axis."""
+    if isinstance(size, int) and size < count:
+        raise UnsupportedError(f"an image must have at least {count} rows and columns, not {size}")
+    length = dims.ceildiv(size, count)
+    over = dims.floordiv(length * count - size, 2)
+    first = ops.Mul()(ops.Iota(count)(), common.size_value(length))
+    first = ops.Sub()(first, common.size_value(over))
+    start = Formula(common.reshape(common.cast(first, dtypes.f32), (1, count, 1)))
+    limit, wide = (Formula(common.cast(common.size_value(d), dtypes.f32)) for d in (size, length))
+    return Bins(start.most(0), (start + wide).most(0).least(limit), size)
