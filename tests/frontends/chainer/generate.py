@@ -100,11 +100,12 @@ def nets(out: Path) -> None:
     import chainer
 
     from tests.frontends.chainer.nets import FAMILIES as NETS
+    from tests.frontends.chainer.plain import PLAIN
     from webconv.frontends.chainer import trace
     from webconv.frontends.chainer.record import named_outputs
 
     found: dict[str, Any] = {}
-    for family, rows in NETS.items():
+    for family, rows in {**NETS, "plain": PLAIN}.items():
         for name, make in rows.items():
             key = f"{family}/{name}"
             net = make()

@@ -30,7 +30,22 @@ STATES = (
 )
 OPEN = ("Pooled", "Steps", "Both", "LSTMClassifier", "GRUNet", "CNNLSTM", "NStepBiLSTM")
 LISTS = ("Tagger", "NStepGRU", "NStepBiRNNReLU")
+# Traced with plain arrays: the shapes that their inputs have then.
+PLAIN = {
+    "LSTMClassifier": ["i32[batch, time]"],
+    "StatelessLSTMNet": ["f32[batch, 4]", "f32[batch, 5]", "f32[batch, 5]"],
+    "GRUNet": ["f32[batch, time, 4]"],
+    "Peephole": ["f32[batch, time, 4]"],
+    "CNNLSTM": ["f32[batch, 1, 8, time]"],
+    "Long": ["f32[batch, time, 4]"],
+    "Translator": ["i32[batch, source_time]", "i32[batch, target_time]"],
+    "Pairs": ["f32[time, batch, 2]", "f32[time, batch, 3]"],
+    "Kept": ["f32[batch, time, 3]"],
+    "OneBatch": ["f32[3, time, 3]"],
+    "Cut": ["f32[batch, 7, 3]"],
+}
 NETS = [
+    *(f"plain/{n}" for n in PLAIN),
     *(f"lists/{n}" for n in LISTS),
     *(f"links/{n}" for n in LINKS),
     *(f"states/{n}" for n in STATES),
@@ -94,3 +109,9 @@ def test_a_loop_over_time_is_one_operator(
     chainer_nets: dict[str, Any], name: str, found: list[str]
 ) -> None:
     assert kinds(program_of(chainer_nets, f"open/{name}")) == found
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_sizes_that_steps_show_to_be_open(chainer_nets: dict[str, Any], name: str) -> None:
+    program = program_of(chainer_nets, f"plain/{name}")
+    assert [str(v.type) for v in program.main.inputs.values()] == PLAIN[name]

@@ -16,6 +16,7 @@ from webconv.frontends.chainer.align import Mismatch, aligned, samples_of, unifi
 from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.example import Dim as NamedSize
 from webconv.frontends.chainer.example import disturbed, names_of, resized
+from webconv.frontends.chainer.opening import opened
 from webconv.frontends.chainer.ragged import is_ragged
 from webconv.frontends.chainer.record import (
     Sources,
@@ -229,8 +230,22 @@ def _renamed(
 
 
 def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Program:
-    """The program of a chain."""
-    program, base = _program(traced, name, plugins)
+    """The program of a chain, with sizes open that its steps show to be."""
+
+    def converted(other: Traced) -> tuple[Program, Tape]:
+        return _program(other, name, plugins)
+
+    def finish(other: Traced, program: Program, base: Tape) -> Program:
+        return _finished(other, program, base, name, plugins)
+
+    program, base = converted(traced)
+    return opened(traced, program, base, converted, finish) or finish(traced, program, base)
+
+
+def _finished(
+    traced: Traced, program: Program, base: Tape, name: str, plugins: Mapping[str, Convert]
+) -> Program:
+    """`program`, checked with other lists, and with a first call that differs."""
     if base.lists:
         other, _ = _program(traced.with_other_lists(), name, plugins)
         if _text(program) != _text(other):

@@ -1,0 +1,173 @@
+"""Sizes that the example does not name, but that the chain's steps show to be open.
+
+A chain of plain arrays whose loop is a recurrence runs at one length. If it can be called with
+others, and all calls make one program, the axis of the loop becomes the symbol `time`, and that of
+the batch `batch`. What gives no such program stays as it was traced.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webconv.frontends.chainer.example import Dim as NamedSize
+from webconv.frontends.chainer.example import example, resized
+from webconv.frontends.chainer.tape import Tape
+from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
+from webconv.ir.graph import Program
+from webconv.ir.ops.recurrent import Recurrent
+from webconv.passes.recurrences import recognise
+
+if TYPE_CHECKING:
+    from webconv.frontends.chainer.chains import Traced
+
+# What a chain raises that cannot be called with other sizes, or gives another program with them.
+REFUSALS = (UnsupportedError, ModelFormatError, ShapeError)
+
+# Longer sequences take a while to trace.
+SHORT = 8
+
+# An axis of an input, by its name.
+Axis = tuple[str, int]
+Names = Mapping[Axis, str]
+
+Convert = Callable[["Traced"], tuple[Program, Tape]]
+Finish = Callable[["Traced", Program, Tape], Program]
+
+
+def opened(
+    traced: Traced, program: Program, base: Tape, convert: Convert, finish: Finish
+) -> Program | None:
+    """The program with open sizes, converted and finished; None if they stay as they are.
+
+    A size that is named by the caller says that the others are meant as they are. Entries that
+    share states must have the same sizes, so theirs stay too.
+    """
+    if traced.sizes or traced.input_shapes or traced.entries or base.lists:
+        return None
+    recognised, found = recognise(program)
+    if not found.layers:
+        return None
+    batches = {
+        n.inputs[0].shape[1]
+        for n in recognised.main.nodes
+        if isinstance(n.op, Recurrent) and n.inputs[0] is not None
+    }
+    probes = _Probes(traced, base)
+    for names in _proposals(probes, batches):
+        candidate = named(traced, names)
+        sizes = {name: probes.sizes[axis] for axis, name in names.items()}
+        try:
+            made, tape = convert(candidate)
+            _check_results(made, traced.arrays({}), base)
+            other = {name: 2 * n + 1 for name, n in sizes.items()}
+            _check_results(made, candidate.arrays(other), candidate.tape(other))
+            return finish(candidate, made, tape)
+        except REFUSALS:
+            continue
+    return None
+
+
+def named(traced: Traced, names: Names) -> Traced:
+    """The same chain with names for axes of its inputs; they are short, as calls are many."""
+    order = {name: k for k, name in enumerate(dict.fromkeys(names.values()))}
+    examples: list[Any] = []
+    for argument in traced.arguments:
+        own = []
+        for name, array in zip(argument.names, argument.arrays, strict=True):
+            sizes = [
+                NamedSize(symbol, min(n, SHORT + order[symbol])) if symbol is not None else n
+                for k, n in enumerate(array.shape)
+                for symbol in [names.get((name, k))]
+            ]
+            own.append(example(sizes, array.dtype, resized(array, sizes)))
+        examples.append(own if argument.listed else own[0])
+    labels = [a.label for a in traced.arguments]
+    return dataclasses.replace(traced, examples=examples, names=labels)
+
+
+class _Probes:
+    """What calls do with an axis, or several, one longer."""
+
+    def __init__(self, traced: Traced, base: Tape) -> None:
+        self._traced = traced
+        self._calls = [c.name for c in base.calls]
+        self.sizes: dict[Axis, int] = {
+            (name, k): n
+            for argument in traced.arguments
+            for name, array in zip(argument.names, argument.arrays, strict=True)
+            for k, n in enumerate(array.shape)
+            if n
+        }
+        self._alone = {axis: self._longer([axis]) for axis in self.sizes}
+
+    def _longer(self, axes: Sequence[Axis]) -> bool | None:
+        """True if the call has other steps, None if it fails."""
+        candidate = named(self._traced, dict.fromkeys(axes, "longer"))
+        try:
+            tape = candidate.tape({"longer": self.sizes[axes[0]] + 1})
+        except REFUSALS:
+            return None
+        return [c.name for c in tape.calls] != self._calls
+
+    def batch(self, sizes: Iterable[object]) -> list[Axis]:
+        """An axis of each input that has one, of these sizes, without which no step is more."""
+        known = set(sizes)
+        fitting = [axis for axis, n in self.sizes.items() if n in known]
+        groups = [[axis for axis in fitting if axis[1] == k] for k in (0, 1)]
+        # The first axis of an input may be that of a loop, and of another the batch.
+        firsts = {axis[0]: axis for axis in reversed(fitting) if not self._alone[axis]}
+        for group in (*groups, [*firsts.values()]):
+            alike = len({self.sizes[axis] for axis in group}) == 1
+            if alike and self._longer(group) is False:
+                return group
+        return []
+
+    def times(self, batch: Sequence[Axis]) -> list[list[Axis]]:
+        """Axes with the steps of a loop; those that only change together are in one group."""
+        rest = {axis: steps for axis, steps in self._alone.items() if axis not in batch}
+        groups = [[axis] for axis, steps in rest.items() if steps]
+        failed = [axis for axis, steps in rest.items() if steps is None]
+        groups += [g for g in _of_one_size(failed, self.sizes) if self._longer(g)]
+        inputs = [name for group in groups for name, _ in group]
+        return groups if len(set(inputs)) == len(inputs) else []
+
+
+def _of_one_size(axes: Iterable[Axis], sizes: Mapping[Axis, int]) -> Iterator[list[Axis]]:
+    """Axes of several inputs that have the same size."""
+    groups: dict[int, list[Axis]] = {}
+    for axis in axes:
+        groups.setdefault(sizes[axis], []).append(axis)
+    for group in groups.values():
+        if len({name for name, _ in group}) == len(group) > 1:
+            yield group
+
+
+def _proposals(probes: _Probes, batches: Iterable[object]) -> Iterator[Names]:
+    """Names for axes, the most first."""
+    batch = dict.fromkeys(probes.batch(batches), "batch")
+    groups = probes.times([*batch])
+    several = len(groups) > 1
+    apart = {a: f"{g[0][0]}_time" if several else "time" for g in groups for a in g}
+    proposals = [{**apart, **batch}]
+    if several and len({probes.sizes[axis] for axis in apart}) == 1:
+        proposals.append({**dict.fromkeys(apart, "time"), **batch})
+    proposals += [apart, batch]
+    tried: list[Names] = [{}]
+    for names in proposals:
+        if names not in tried:
+            tried.append(names)
+            yield names
+
+
+def _check_results(program: Program, inputs: Mapping[str, Any], tape: Tape) -> None:
+    """Raises ShapeError if the program gives something else than the chain gave."""
+    states: dict[str, Any] = {}
+    got = program.run(inputs, states=states)
+    pairs = [*zip(got.values(), tape.results.values(), strict=True)]
+    pairs += [(states[name], array) for name, array in tape.written.items()]
+    if not all(a.shape == b.shape and np.allclose(a, b, 1e-3, 1e-4) for a, b in pairs):
+        raise ShapeError("the chain does something else with other sizes")
