@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from webconv.entries import carry_state, cut_entries
+from webconv.heads import add_head, head_names
 from webconv.ir import ops
 from webconv.ir.errors import ModelFormatError, ShapeError
 from webconv.ir.graph import Graph, Program, Value, constant
 from webconv.ir.op import Array, TensorType
-from webconv.passes.substitute import rewire, rewire_program
+from webconv.passes.substitute import rewire_program
 from webconv.stateful import make_stateful
 
 
@@ -26,8 +27,8 @@ class Edits:
 
     `constants` replace inputs. `stateful` names recurrent layers that carry their states from run
     to run. `states` map an input to the output that is its next value. `entries` map a name to the
-    names of inputs and outputs. `heads` map an output to `argmax` or `topk:<k>`. `names` map old
-    names to new ones.
+    names of inputs and outputs. `heads` map an output to `argmax`, `topk:<k>` or several. `names`
+    map old names to new ones.
     """
 
     constants: Mapping[str, object] = field(default_factory=dict)
@@ -55,13 +56,14 @@ def edit(program: Program, edits: Edits) -> Program:
             program = carry_state(program, source, target)
     # Last, since an entry may take as an input what another gives the largest elements of.
     for name, head in edits.heads.items():
+        _require(program, "outputs", name)
         program = add_head(program, name, head)
     return rename(program, edits.names) if edits.names else program
 
 
 def _without_heads(edits: Edits) -> dict[str, tuple[Sequence[str], Sequence[str]]]:
-    """The entries without the indices of heads, which come by themselves."""
-    own = {f"{name}_indices" for name in edits.heads}
+    """The entries without what heads add, which comes by itself."""
+    own = {n for name, head in edits.heads.items() for n in head_names(name, head) if n != name}
     return {
         entry: (inputs, [name for name in outputs if name not in own])
         for entry, (inputs, outputs) in edits.entries.items()
@@ -111,35 +113,6 @@ def constant_input(name: str, t: TensorType, value: object) -> Value:
             ) from None
     result: Value = ops.Expand(t.shape)(constant(array), name=name)
     return result
-
-
-def add_head(program: Program, name: str, head: str) -> Program:
-    """The output `name` becomes its ArgMax, or its k largest values and `<name>_indices`."""
-    _require(program, "outputs", name)
-    kind, _, k = head.partition(":")
-    if kind not in ("argmax", "topk") or (kind == "topk") != k.isdecimal():
-        raise ModelFormatError(f"output {name!r}: a head is argmax or topk:K, not {head!r}")
-
-    def change(graph: Graph) -> Graph:
-        if name not in graph.outputs:
-            return graph
-        outputs: dict[str, Value] = {}
-        for key, value in graph.outputs.items():
-            if key != name:
-                outputs[key] = value
-            elif kind == "argmax":
-                outputs[key] = ops.ArgMax()(value, name=f"{name}/argmax")
-            else:
-                top = ops.TopK(int(k))(value, name=f"{name}/topk")
-                outputs[key], outputs[f"{key}_indices"] = top
-        changed = rewire(graph, {}, outputs=outputs)
-        lists = changed.lists.outputs
-        if kind == "argmax" or name not in lists:
-            return changed
-        both = {**lists, f"{name}_indices": lists[name]}
-        return replace(changed, lists=replace(changed.lists, outputs=both))
-
-    return _every(program, change)
 
 
 def rename(program: Program, names: Mapping[str, str]) -> Program:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.bundle.programs import counter, dense, weights
+from tests.bundle.programs import counter, dense, listed, weights
 from webconv.edits import Edits, edit
 from webconv.ir import dims, ops
 from webconv.ir.dtypes import f32, i32
@@ -119,7 +119,42 @@ def test_heads_give_the_largest() -> None:
     np.testing.assert_allclose(top["probs"], -np.sort(-probs, -1)[:, :2])
 
 
-@pytest.mark.parametrize("head", ["max", "topk", "topk:x", "argmax:2"])
+def test_several_heads_are_outputs_of_their_own() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 5))
+    probs = dense().run({"x": x})["probs"]
+    names = ["probs", "probs_topk", "probs_topk_indices", "probs_argmax"]
+    made = edit(dense(), Edits(heads={"probs": "all,topk:2,argmax"})).run({"x": x})
+    assert [n for n in made if n.startswith("probs")] == names
+    np.testing.assert_array_equal(made["probs"], probs)
+    np.testing.assert_allclose(made["probs_topk"], -np.sort(-probs, -1)[:, :2])
+    np.testing.assert_array_equal(made["probs_topk_indices"][:, 0], made["probs_argmax"])
+    made = edit(dense(), Edits(heads={"probs": "topk:2,argmax"})).run({"x": x})
+    names = ["probs", "probs_indices", "probs_argmax"]
+    assert [n for n in made if n.startswith("probs")] == names
+
+
+def test_a_head_takes_no_name_that_is_there() -> None:
+    edits = Edits(heads={"probs": "topk:2,argmax"}, names={"probs_argmax": "best"})
+    assert "best" in edit(dense(), edits).main.outputs
+    twice = edit(dense(), Edits(heads={"probs": "all,argmax"}))
+    with pytest.raises(ModelFormatError, match="'probs': its head would be 'probs_argmax'"):
+        edit(twice, Edits(heads={"probs": "all,argmax"}))
+
+
+HEADS = [
+    "max",
+    "topk",
+    "topk:x",
+    "argmax:2",
+    "all",
+    "",
+    "argmax,argmax",
+    "topk:2,topk:3",
+    "topk:2,",
+]
+
+
+@pytest.mark.parametrize("head", HEADS)
 def test_other_heads_are_refused(head: str) -> None:
     with pytest.raises(ModelFormatError, match="a head is argmax or topk:K"):
         edit(dense(), Edits(heads={"probs": head}))
@@ -136,3 +171,38 @@ def test_names_change_last() -> None:
         edit(step(), Edits(names={"z": "a"}))
     with pytest.raises(ModelFormatError, match="called the same"):
         edit(step(), Edits(names={"x": "h"}))
+
+
+WORDS = [[1, 2, 3], [4]]
+
+
+def test_a_list_is_renamed_with_its_lengths() -> None:
+    program = edit(listed(), Edits(names={"words": "ids", "rows": "found"}))
+    assert list(program.main.inputs) == ["ids", "ids_lengths", "scale"]
+    found = program.run({"ids": WORDS, "scale": 2})["found"]
+    assert [a.shape for a in found] == [(3, 3), (1, 3)]
+    own = edit(listed(), Edits(names={"words": "ids", "words_lengths": "counts"}))
+    assert list(own.main.inputs) == ["ids", "counts", "scale"]
+
+
+def test_a_list_in_an_entry_comes_with_its_lengths() -> None:
+    cuts = {"rows": (["scale", "words"], ["rows"]), "ends": (["words_lengths"], ["ends"])}
+    program = edit(listed(), Edits(entries=cuts))
+    assert list(program.entries["rows"].inputs) == ["scale", "words", "words_lengths"]
+    want = listed().run({"words": WORDS, "scale": 2})
+    for got, row in zip(
+        program.run({"words": WORDS, "scale": 2}, "rows")["rows"], want["rows"], strict=True
+    ):
+        np.testing.assert_array_equal(got, row)
+    assert program.run({"words_lengths": [3, 1]}, "ends")["ends"].tolist() == [6, 2]
+
+
+def test_heads_of_lists_are_lists() -> None:
+    program = edit(listed(), Edits(heads={"rows": "topk:2"}, constants={"scale": 1.0}))
+    found = program.run({"words": WORDS})
+    assert [a.shape for a in found["rows"]] == [(3, 2), (1, 2)]
+    assert [a.shape for a in found["rows_indices"]] == [(3, 2), (1, 2)]
+    best = edit(listed(), Edits(heads={"rows": "argmax"}, constants={"scale": 1.0}))
+    assert [a.tolist() for a in best.run({"words": WORDS})["rows"]] == [
+        a[:, 0].tolist() for a in found["rows_indices"]
+    ]
