@@ -16,6 +16,7 @@ from webconv.backends.plan import hinted
 from webconv.ir import dims
 from webconv.ir.dims import Dim
 from webconv.ir.graph import Program, State
+from webconv.ir.lists import Lists
 from webconv.ir.op import TensorType
 from webconv.ir.schedule import Binding, Block, Branch, Read, Repeat, Run
 from webconv.ir.schedule import Step as ScheduleStep
@@ -58,7 +59,7 @@ def describe_entries(
             "reads": [states.index(s) for s in entry.reads],
             "writes": [states.index(s) for s in entry.writes],
         }
-        out.append(described)
+        out.append(_with_lists(described, graph.lists))
     for name, schedule in program.schedules.items():
         own = [entries[stage] for stage in schedule.stages]
         described = {
@@ -72,7 +73,7 @@ def describe_entries(
             "writes": sorted({states.index(s) for e in own for s in e.writes}),
             "schedule": describe_block(schedule.block, list(entries)),
         }
-        out.append(described)
+        out.append(_with_lists(described, schedule.lists))
     return out
 
 
@@ -85,6 +86,20 @@ def _inputs(
         known = {} if vocabulary is None else {"vocabulary": vocabulary}
         out.append(_tensor(key, t) | known)
     return out
+
+
+def _with_lists(entry: dict[str, Any], lists: Lists) -> dict[str, Any]:
+    """An entry whose lists say at which position the input with their lengths is."""
+    order = [t["name"] for t in entry["inputs"]]
+    known = {"inputs": lists.inputs, "outputs": lists.outputs}
+    found = {
+        kind: [
+            t | ({"lengths": order.index(own[t["name"]])} if t["name"] in own else {})
+            for t in entry[kind]
+        ]
+        for kind, own in known.items()
+    }
+    return entry | found
 
 
 def _values(inputs: Iterable[str], values: Mapping[str, tuple[str, int]]) -> dict[str, Any]:

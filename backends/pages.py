@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from webconv.backends.dims_js import string
-from webconv.backends.runtime_files import whole_entry
+from webconv.backends.runtime_files import model_classes, whole_entry
 from webconv.ir.dims import Dim
 from webconv.ir.graph import Program
 
@@ -34,9 +34,22 @@ def plain(text: object) -> str:
     return re.sub(r"[^\w./:-]+", "_", str(text), flags=re.ASCII)
 
 
-def shape_text(shape: list[Dim]) -> str:
+def shape_text(shape: Iterable[Dim | str]) -> str:
     """`[batch, 16]`."""
     return plain_dims(", ".join(map(str, shape)))
+
+
+def type_text(tensor: Mapping[str, Any]) -> str:
+    """`f32[batch, 16]`, or `list of f32[length, 4]`."""
+    if "lengths" not in tensor:
+        return tensor["dtype"] + shape_text(tensor["shape"])
+    return f"list of {tensor['dtype']}{shape_text(['length', *tensor['shape'][1:]])}"
+
+
+def seen_inputs(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The inputs that pages see: lengths come with lists."""
+    lengths = {t["lengths"] for t in entry["inputs"] if "lengths" in t}
+    return [t for k, t in enumerate(entry["inputs"]) if k not in lengths]
 
 
 def plain_dims(text: str) -> str:
@@ -54,7 +67,7 @@ def _environment(html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.filters |= {"js": string, "plain": plain, "shape": shape_text}
+    env.filters |= {"js": string, "plain": plain, "type": type_text, "seen": seen_inputs}
     env.globals |= {"arrays": ARRAYS}
     return env
 
@@ -72,6 +85,7 @@ def render_entries(
     """
     context = {
         "model": {**model, "entries": visible_entries(model)},
+        "lists": "ListEntry" in model_classes(model),
         "model_file": model_file,
         "sections": sections,
         "parameters": program.parameters,

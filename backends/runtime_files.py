@@ -79,8 +79,13 @@ def join_modules(names: Sequence[str], homes: Mapping[str, str]) -> str:
 def model_classes(model: Mapping[str, Any]) -> dict[str, str]:
     """Classes that only some models need, and the modules that export them."""
     scheduled = any("schedule" in entry for entry in model["entries"])
-    states = {"States": "states.js"} if model["states"] else {}
-    return states | ({"ScheduledEntry": "schedule.js"} if scheduled else {})
+    listed = any("lengths" in t for e in model["entries"] for t in (*e["inputs"], *e["outputs"]))
+    rows = (
+        ("States", "states.js", model["states"]),
+        ("ScheduledEntry", "schedule.js", scheduled),
+        ("ListEntry", "lists.js", listed),
+    )
+    return {name: module for name, module, needed in rows if needed}
 
 
 def whole_entry(backend: str, model: Mapping[str, Any], generated: str) -> str:
@@ -110,7 +115,7 @@ def _source(name: str) -> str:
 def runtime_files(backends: Iterable[str]) -> dict[str, bytes]:
     """The contents of `runtime/` by path, with the sessions of `backends`."""
     homes = dict.fromkeys(RUNNER, "runner.js")
-    own = ("states.js", "schedule.js", "page.js")
+    own = ("states.js", "schedule.js", "lists.js", "page.js")
     groups = {"runner.js": RUNNER, **{name: (name,) for name in own}}
     groups |= {f"session-{b}.js": SESSIONS[b] for b in backends}
     texts = {name: join_modules(group, homes) for name, group in groups.items()}

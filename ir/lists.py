@@ -17,7 +17,8 @@ class Lists:
     """The inputs and outputs of a graph that are lists.
 
     The sequences of one lie one after another, `[total, ...]`. By its name, the name of the input
-    with their lengths, i32 `[count]`, which people do not see. No sequence is empty.
+    with their lengths, i32 `[count]`, which people do not see; an output has those of an input
+    list. No sequence is empty.
     """
 
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -30,10 +31,10 @@ class Lists:
 
     def kept(self, inputs: Collection[str], outputs: Collection[str]) -> Lists:
         """The lists of a graph that has only these inputs and outputs."""
-        return Lists(
-            {name: n for name, n in self.inputs.items() if name in inputs and n in inputs},
-            {name: n for name, n in self.outputs.items() if name in outputs and n in inputs},
-        )
+        left = {name: n for name, n in self.inputs.items() if name in inputs and n in inputs}
+        lengths = left.values()
+        cut = {name: n for name, n in self.outputs.items() if name in outputs and n in lengths}
+        return Lists(left, cut)
 
     def renamed(self, names: Mapping[str, str]) -> Lists:
         """The same lists under new names."""

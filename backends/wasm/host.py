@@ -52,11 +52,27 @@ class Instance:
 
     def run(
         self,
-        inputs: Mapping[str, Array],
+        inputs: Mapping[str, Any],
         entry: str = "main",
         states: Mapping[str, Array] | None = None,
+    ) -> dict[str, Any]:
+        """The outputs by name; `states` replaces the contents of some states first.
+
+        Inputs and outputs that are lists of sequences are lists of arrays.
+        """
+        schedule = self.program.schedules.get(entry)
+        if schedule is None:
+            graph = self.program.entries[entry]
+            types = {name: v.type for name, v in graph.inputs.items()}
+            lists = graph.lists
+        else:
+            types, lists = dict(schedule.inputs), schedule.lists
+        packed = lists.pack(inputs, types)
+        return lists.unpack(self._run_packed(packed, entry, states), packed)
+
+    def _run_packed(
+        self, inputs: Mapping[str, Array], entry: str, states: Mapping[str, Array] | None
     ) -> dict[str, Array]:
-        """The outputs by name; `states` replaces the contents of some states first."""
         schedule = self.program.schedules.get(entry)
         if schedule is None:
             graph = self.program.entries[entry]

@@ -52,7 +52,7 @@ class Input {
 }
 
 /** An output: `toActual` gives a copy of what the last run fetched. */
-class Output {
+export class Output {
   /** @type {Tensor | undefined} */
   value;
 

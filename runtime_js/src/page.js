@@ -9,6 +9,8 @@ import { count, size } from './shape.js';
 const MOST_SHOWN = 4096;
 /** Outputs of more numbers have no bars. */
 const MOST_BARS = 128;
+/** The lengths of the sequences that a list has at first. */
+const LENGTHS = [5, 2, 7];
 /** Runs are repeated for about this long, in ms, for the mean. */
 const REPEAT = 300;
 
@@ -88,13 +90,35 @@ function showEntries() {
   element('reset').hidden = !runner.model.states.length;
 }
 
+/** The inputs that have a field: lengths come with their lists. */
+const inputsSeen = () => {
+  const { inputs } = entry.type;
+  const lengths = inputs.map((/** @type {any} */ type) => type.lengths);
+  return inputs.filter((/** @type {any} */ _, /** @type {number} */ i) => !lengths.includes(i));
+};
+
+/** The sizes that lists have at first; they follow from what is in their fields. */
+function listSizes() {
+  const { inputs } = entry.type;
+  const lists = inputs.filter((/** @type {any} */ { lengths }) => lengths !== undefined);
+  return Object.fromEntries(
+    lists.flatMap((/** @type {any} */ { shape, lengths }) => [
+      [shape[0], LENGTHS.reduce((sum, n) => sum + n)],
+      [inputs[lengths].shape[0], LENGTHS.length],
+    ]),
+  );
+}
+
 /** Makes fields for the sizes and the inputs of the entry. */
 function showForm() {
+  const ofLists = listSizes();
+  const first = (/** @type {string} */ symbol) => ofLists[symbol] ?? (symbol === 'batch' ? 1 : 16);
   sizes = Object.fromEntries(
-    entry.type.symbols.map((/** @type {string} */ symbol) => [symbol, symbol === 'batch' ? 1 : 16]),
+    entry.type.symbols.map((/** @type {string} */ symbol) => [symbol, first(symbol)]),
   );
+  const open = Object.keys(sizes).filter((symbol) => !(symbol in ofLists));
   element('sizes').replaceChildren(
-    ...Object.keys(sizes).map((symbol) => {
+    ...open.map((symbol) => {
       const field = make('input', { type: 'number', min: '0', value: String(sizes[symbol]) });
       field.addEventListener('change', () => {
         sizes[symbol] = Number(field.value);
@@ -111,12 +135,13 @@ const shapeOf = (type) => type.shape.map((/** @type {any} */ dim) => size(dim, s
 
 /** Fills in random numbers that suit each input. */
 function fillIn() {
-  values = entry.type.inputs.map((/** @type {any} */ type) => {
+  values = inputsSeen().map((/** @type {any} */ type) => {
+    if (type.lengths !== undefined) return randomLines(type);
     const numbers = Array.from({ length: count(shapeOf(type)) }, () => randomValue(type));
     return numbers.length > MOST_SHOWN ? numbers : numbers.join(', ');
   });
   element('inputs').replaceChildren(
-    ...entry.type.inputs.map((/** @type {any} */ type, /** @type {number} */ i) => {
+    ...inputsSeen().map((/** @type {any} */ type, /** @type {number} */ i) => {
       const value = values[i];
       const shown = typeof value === 'string';
       const text = shown ? value : `${value.length.toLocaleString()} random numbers`;
@@ -124,10 +149,29 @@ function fillIn() {
       area.addEventListener('input', () => {
         values[i] = area.value;
       });
-      return make('label', {}, `${type.name}: ${type.dtype} [${shapeOf(type).join(', ')}]`, area);
+      return make('label', {}, `${type.name}: ${described(type)}`, area);
     }),
   );
 }
+
+/** @param {any} type */
+const described = (type) =>
+  type.lengths === undefined
+    ? `${type.dtype} [${shapeOf(type).join(', ')}]`
+    : `list of ${type.dtype} [${['length', ...type.shape.slice(1)].join(', ')}], each in a line`;
+
+/** A line of random numbers for each sequence of a list. @param {any} type */
+const randomLines = (type) =>
+  LENGTHS.map((length) =>
+    Array.from({ length: length * count(type.shape.slice(1)) }, () => randomValue(type)).join(', '),
+  ).join('\n');
+
+/** @param {string} text */
+const numbersIn = (text) =>
+  text
+    .split(/[\s,;]+/)
+    .filter(Boolean)
+    .map(Number);
 
 /** @param {any} type */
 function randomValue({ dtype, vocabulary }) {
@@ -138,10 +182,14 @@ function randomValue({ dtype, vocabulary }) {
 
 function readInputs() {
   return Object.fromEntries(
-    entry.type.inputs.map((/** @type {any} */ type, /** @type {number} */ i) => {
+    inputsSeen().map((/** @type {any} */ type, /** @type {number} */ i) => {
       const value = values[i];
-      const numbers = typeof value === 'string' ? value.split(/[\s,;]+/).filter(Boolean) : value;
-      return [type.name, { data: numbers.map(Number), shape: shapeOf(type) }];
+      if (type.lengths !== undefined) {
+        const lines = String(value).split('\n');
+        return [type.name, lines.filter((line) => line.trim()).map(numbersIn)];
+      }
+      const data = typeof value === 'string' ? numbersIn(value) : value;
+      return [type.name, { data, shape: shapeOf(type) }];
     }),
   );
 }
@@ -168,10 +216,15 @@ async function measure() {
   say(`${backend}${adapter ? ` on ${adapter}` : ''}: ${milliseconds(mean)} a run`);
 }
 
-/** @param {Record<string, Tensor>} outputs */
+/** @param {Record<string, Tensor | Tensor[]>} outputs */
 function showOutputs(outputs) {
+  const tensors = Object.entries(outputs).flatMap(([name, value]) =>
+    Array.isArray(value)
+      ? value.map((tensor, k) => ({ name: `${name}[${k}]`, ...tensor }))
+      : [{ name, ...value }],
+  );
   element('outputs').replaceChildren(
-    ...Object.entries(outputs).map(([name, { data, shape, dtype }]) => {
+    ...tensors.map(({ name, data, shape, dtype }) => {
       const numbers = Array.from(/** @type {ArrayLike<number>} */ (data), Number);
       const written = numbers.slice(0, MOST_SHOWN).map((x) => Number(x.toPrecision(6)));
       const rest = numbers.length > MOST_SHOWN ? ', ...' : '';

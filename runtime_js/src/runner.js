@@ -112,7 +112,8 @@ export class Runner {
     this.stages = model.entries.map(({ schedule }, position) =>
       schedule ? new model.ScheduledEntry(this, position) : new Entry(this, position),
     );
-    this.entries = this.stages.filter(({ type }) => !type.hidden);
+    const visible = this.stages.filter(({ type }) => !type.hidden);
+    this.entries = model.ListEntry ? visible.map((entry) => new model.ListEntry(entry)) : visible;
     this.entries.sort((a, b) => Number(b.name === 'main') - Number(a.name === 'main'));
     const [main] = this.entries;
     this.inputs = main.inputs;

@@ -55,6 +55,11 @@ export interface TensorType {
   shape: Dim[];
   /** The number of rows that the input looks up; ids lie in [0, vocabulary). */
   vocabulary?: number;
+  /**
+   * Of an input or output that is a list: its sequences lie one after another, and the input at
+   * this position has their lengths, which pages do not see.
+   */
+  lengths?: number;
 }
 
 export interface StateType extends TensorType {
@@ -147,6 +152,8 @@ export interface Model {
   States?: any;
   /** The class `ScheduledEntry` of schedule.js, if an entry has a schedule. */
   ScheduledEntry?: any;
+  /** The class `ListEntry` of lists.js, if an input or output is a list. */
+  ListEntry?: any;
   /** In order: joined, they are the address space in which the sections' weight offsets count. */
   weights: BundleFile[];
   /** The backends of this bundle in the order in which they are tried by default. */
@@ -290,7 +297,10 @@ export type NestedNumbers = number | bigint | boolean | NestedNumbers[];
 /** What `set` and `run` take. */
 export type InputData = Numbers | { data: Numbers; shape?: number[] };
 
-/** What `run` gives. */
+/** A list of sequences, which agree in all but the first size. */
+export type ListData = InputData[];
+
+/** What `run` gives; of a list, an array of these. */
 export interface Tensor {
   data: TypedArray;
   shape: number[];
@@ -327,16 +337,20 @@ export interface InputSlot {
   /** Sizes, names of symbols, or code over them. */
   readonly shape: (number | string)[];
   readonly vocabulary?: number;
+  /** True for a list, whose sequences have that shape: `['length', 4]`. */
+  readonly list?: boolean;
   /** Gives the data of the next `run()` without arguments; it is copied. */
-  set(data: InputData, shape?: number[]): void;
+  set(data: InputData | ListData, shape?: number[]): void;
 }
 
 export interface OutputSlot {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: (number | string)[];
-  /** A copy of what the last run fetched. */
-  toActual(): TypedArray;
+  /** True for a list, whose sequences have that shape. */
+  readonly list?: boolean;
+  /** A copy of what the last run fetched; of a list, an array of copies. */
+  toActual<Data = TypedArray>(): Data;
 }
 
 export interface EntryRunner<Inputs, Outputs> {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from webconv.ir import dims, ops
-from webconv.ir.dtypes import f32, i64
+from webconv.ir.dtypes import f32, i32, i64
 from webconv.ir.graph import Graph, Program, State, Value, constant, input
+from webconv.ir.lists import Lists
 from webconv.ir.op import TensorType
 
 B, T = dims.symbol("batch"), dims.symbol("time")
@@ -40,8 +41,6 @@ def lookup() -> Program:
     """Ids as a Keras file has them, in float32, with a mask of their zeros."""
     ids = input("ids", TensorType(f32, (B, T)))
     table = weights(2, 50, 8)
-    from webconv.ir.dtypes import i32
-
     found = ops.Gather(0)(table, ops.Cast(i32)(ids), name="embedding")
     mask = ops.Not()(ops.Equal()(ids, constant(np.float32(0))))
     kept = ops.Where()(ops.Reshape((B, T, 1))(mask), found, constant(np.float32(0)))
@@ -96,3 +95,16 @@ def two_entries() -> Program:
     y = ops.Tanh()(x, name="tanh")
     entries = {"encode": Graph({"ids": ids}, {"row": found}), "main": Graph({"x": x}, {"y": y})}
     return Program(entries, name="two")
+
+
+def listed() -> Program:
+    """Sequences of ids, scaled rows of a table for each, and how long the sequences are."""
+    ids = input("words", TensorType(i32, (dims.symbol("words_total"),)))
+    lengths = input("words_lengths", TensorType(i32, (dims.symbol("words_count"),)))
+    scale = input("scale", TensorType(f32, ()))
+    rows = ops.Mul()(ops.Gather(0)(weights(4, 10, 3), ids, name="table"), scale, name="scaled")
+    ends = ops.Mul()(lengths, constant(2), name="double")
+    inputs = {"words": ids, "words_lengths": lengths, "scale": scale}
+    lists = Lists({"words": "words_lengths"}, {"rows": "words_lengths"})
+    main = Graph(inputs, {"rows": rows, "ends": ends}, lists=lists)
+    return Program({"main": main}, name="listed")

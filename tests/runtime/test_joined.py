@@ -28,11 +28,13 @@ def test_one_name_in_two_modules_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("backend", ["wasm", "webgpu", "webgl"])
 def test_an_entry_exports_only_what_is_public(backend: str) -> None:
-    model = {"states": [{}], "entries": [{"schedule": {}}]}
+    entry = {"schedule": {}, "inputs": [{"lengths": 1}, {}], "outputs": []}
+    model = {"states": [{}], "entries": [entry]}
     text = whole_entry(backend, model, "// Head.\n\nexport const load = 1;\n")
     assert text.startswith("// Head.\n")
     exported = [line for line in text.splitlines() if line.startswith("export ")]
     assert exported == ["export const load = 1;"]
     assert "class States" in text
     assert "class ScheduledEntry extends Entry" in text
+    assert "class ListEntry" in text
     assert "import {" not in text

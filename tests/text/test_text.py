@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.bundle.programs import listed
 from webconv.ir import dims, ops
 from webconv.ir.dtypes import f32, i32
 from webconv.ir.errors import ModelFormatError
@@ -126,3 +127,12 @@ def test_bounds_of_symbols_are_kept() -> None:
 def test_what_is_no_program_is_refused(text: str, rule: str) -> None:
     with pytest.raises(ModelFormatError, match=rule.replace("(", r"\(")):
         parse_program(text)
+
+
+def test_lists_print_and_parse_back() -> None:
+    text = print_program(listed())
+    assert 'words = input("words", i32[words_total], lengths="words_lengths")' in text
+    assert 'output("rows", scaled, lengths="words_lengths")' in text
+    again = parse_program(text)
+    assert print_program(again) == text
+    assert again.main.lists == listed().main.lists

@@ -17,7 +17,8 @@ from webconv.ir.errors import ModelFormatError, ParityError, ShapeError, Webconv
 from webconv.ir.graph import Program
 from webconv.ir.op import TensorType
 from webconv.verify import assert_parity
-from webconv.verify.data import by_name, cast, complete, read_npz
+from webconv.verify.data import cast, complete, read_npz
+from webconv.verify.names import by_name
 
 
 def bundle_of(program: Program, folder: Path) -> Bundle:

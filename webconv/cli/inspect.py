@@ -15,7 +15,7 @@ from webconv.cli.options import BACKENDS, ModelOptions, about, json_option, mode
 from webconv.cli.proposals import propose_states
 
 if TYPE_CHECKING:
-    from webconv.ir.graph import Graph, Program
+    from webconv.ir.graph import Graph, Program, Value
 
 
 @click.command()
@@ -66,8 +66,14 @@ def _entry(graph: Graph) -> dict[str, Any]:
     nodes = [n for n in graph.nodes if not isinstance(n.op, Constant | Input)]
     return {
         "symbols": list(graph.symbols),
-        "inputs": {name: str(v.type) for name, v in graph.inputs.items()},
-        "outputs": {name: str(v.type) for name, v in graph.outputs.items()},
+        "inputs": {
+            name: _type_text(v, name in graph.lists.inputs)
+            for name, v in graph.inputs.items()
+            if name not in graph.lists.lengths
+        },
+        "outputs": {
+            name: _type_text(v, name in graph.lists.outputs) for name, v in graph.outputs.items()
+        },
         "guards": [f"{g.left} = {g.right}" for g in graph.guards],
         "nodes": [
             {
@@ -81,6 +87,12 @@ def _entry(graph: Graph) -> dict[str, Any]:
             for n in nodes
         ],
     }
+
+
+def _type_text(value: Value, is_list: bool) -> str:
+    from webconv.ir.lists import list_text
+
+    return list_text(value.type) if is_list else str(value.type)
 
 
 def _compiled(program: Program, path: Path) -> dict[str, Any]:

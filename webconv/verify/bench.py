@@ -11,6 +11,7 @@ from webconv.api import Bundle
 from webconv.verify.browser import Browser
 from webconv.verify.data import complete
 from webconv.verify.errors import ScriptError
+from webconv.verify.machines import pairs
 
 BLANK = {"blank.html": b"<!doctype html><title>webconv bench</title>"}
 
@@ -59,8 +60,7 @@ def bench(
     entry = next(iter(program.entries))
     vocabularies = {(e, n): size for e, n, size in bundle.manifest["vocabularies"]}
     inputs = complete(program, entry, {}, vocabularies, np.random.default_rng(0), batch=1)
-    pairs = [[n, {"data": a.reshape(-1), "shape": list(a.shape)}] for n, a in inputs.items()]
-    order = {"entry": entry, "inputs": pairs}
+    order = {"entry": entry, "inputs": pairs(inputs)}
     results = []
     with Browser() as browser:
         for backend in backends:

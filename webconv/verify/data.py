@@ -6,6 +6,7 @@ import itertools
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,16 @@ from webconv.ir import dims, dtypes
 from webconv.ir.errors import ModelFormatError, ShapeError
 from webconv.ir.graph import Graph, Program
 from webconv.ir.op import Array, TensorType
+from webconv.verify.names import by_name
 
-Arrays = Mapping[str, Array]
+# Arrays by name or position; lists of sequences as lists of arrays.
+Arrays = Mapping[str, Any]
 
 # The sizes that open symbols are given, the first that the model can take.
 SIZES = (7, 16, 32, 64, 128, 256)
+
+# The lengths of the sequences of a random list.
+LENGTHS = (5, 2, 7)
 
 
 def read_npz(path: Path) -> dict[str, Array]:
@@ -35,27 +41,13 @@ def read_npz(path: Path) -> dict[str, Array]:
         raise ModelFormatError(f"{path.name}: it is not an npz file of numbers: {error}") from None
 
 
-def split_states(program: Program, arrays: Arrays) -> tuple[dict[str, Array], dict[str, Array]]:
+def split_states(program: Program, arrays: Arrays) -> tuple[dict[str, Any], dict[str, Array]]:
     """Arrays that are not of states, and those that are."""
     states = {s.name for s in program.states}
     return (
         {k: v for k, v in arrays.items() if k not in states},
-        {k: v for k, v in arrays.items() if k in states},
+        {k: np.asarray(v) for k, v in arrays.items() if k in states},
     )
-
-
-def by_name(arrays: Arrays, names: Sequence[str], kind: str) -> dict[str, Array]:
-    """`arrays`, whose keys are names or positions, by name; an exact name wins."""
-    out = {}
-    for key, array in arrays.items():
-        name = key
-        if key not in names and key.isdecimal() and int(key) < len(names):
-            name = names[int(key)]
-        if name not in names:
-            there = ", ".join(names) or "none"
-            raise ModelFormatError(f"there is no {kind} {key!r}; there are {there}")
-        out[name] = array
-    return out
 
 
 def cast(name: str, array: Array, t: TensorType) -> Array:
@@ -78,20 +70,41 @@ def complete(
     vocabularies: Mapping[tuple[str, str], int],
     rng: np.random.Generator,
     batch: int = 2,
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     """The inputs of a run: `given` ones by name or position, cast; the others are random."""
     graph = program.entries[entry]
-    named = by_name(given, list(graph.inputs), "input")
-    inputs = {name: cast(name, a, graph.inputs[name].type) for name, a in named.items()}
-    if len(inputs) == len(graph.inputs):
+    types = {name: v.type for name, v in graph.inputs.items()}
+    inputs = _given(graph, given, types)
+    for k, name in enumerate(n for n in graph.lists.inputs if n not in inputs):
+        row = tuple(dims.evaluate(d, {}) for d in types[name].shape[1:])
+        limit = vocabularies.get((entry, name))
+        lengths = (*LENGTHS[k % 3 :], *LENGTHS[: k % 3])
+        inputs[name] = [random_array(types[name], (n, *row), limit, rng) for n in lengths]
+    packed = graph.lists.pack(inputs, types)
+    if len(packed) == len(graph.inputs):
         return inputs
-    sizes = _choose_sizes(program, graph, inputs, batch)
+    sizes = _choose_sizes(program, graph, packed, batch)
     for name, value in graph.inputs.items():
-        if name not in inputs:
+        if name not in packed:
             shape = tuple(dims.evaluate(d, sizes) for d in value.shape)
             limit = vocabularies.get((entry, name))
             inputs[name] = random_array(value.type, shape, limit, rng)
     return inputs
+
+
+def _given(graph: Graph, given: Arrays, types: Mapping[str, TensorType]) -> dict[str, Any]:
+    """The inputs that are given, cast; those of a list one by one."""
+    lists = graph.lists
+    packed = {name: given[name] for name in lists.lengths if name in given}
+    rest = {name: value for name, value in given.items() if name not in packed}
+    seen = [name for name in graph.inputs if name not in lists.lengths]
+    named = by_name(rest, seen, "input", lists.inputs) | packed
+    return {
+        name: [cast(f"{name}/{k}", np.asarray(a), types[name]) for k, a in enumerate(value)]
+        if isinstance(value, list)
+        else cast(name, np.asarray(value), types[name])
+        for name, value in named.items()
+    }
 
 
 def random_array(

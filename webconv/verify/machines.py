@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -14,6 +14,7 @@ from webconv.api import Bundle
 from webconv.ir.dtypes import DTYPES, DType
 from webconv.ir.errors import ModelFormatError
 from webconv.ir.graph import Graph
+from webconv.ir.lists import members
 from webconv.ir.op import Array
 from webconv.ir.reference import bind_sizes
 from webconv.verify.runs import Run
@@ -113,16 +114,25 @@ class BrowserMachine:
 
 
 def _order(run: Run) -> dict[str, Any]:
-    def pairs(arrays: dict[str, Array]) -> list[Any]:
-        return [[n, {"data": a.reshape(-1), "shape": list(a.shape)}] for n, a in arrays.items()]
-
     return {"entry": run.entry, "inputs": pairs(run.inputs), "states": pairs(run.states)}
 
 
-def _arrays(pairs: list[Any]) -> dict[str, Typed]:
-    """Each tensor of a page as (array, dtype)."""
+def pairs(inputs: Mapping[str, Any]) -> list[Any]:
+    """Inputs as a page has them, in pairs with their names."""
+
+    def tensor(value: Any) -> Any:
+        if isinstance(value, list):
+            return [tensor(a) for a in value]
+        return {"data": value.reshape(-1), "shape": list(value.shape)}
+
+    return [[name, tensor(value)] for name, value in inputs.items()]
+
+
+def _arrays(given: list[Any]) -> dict[str, Typed]:
+    """Each tensor of a page as (array, dtype); those of a list one by one."""
     return {
-        name: (np.asarray(t["data"]).reshape(t["shape"]), DTYPES[t["dtype"]]) for name, t in pairs
+        name: (np.asarray(t["data"]).reshape(t["shape"]), DTYPES[t["dtype"]])
+        for name, t in members(dict(given))
     }
 
 
@@ -144,12 +154,23 @@ class WasmtimeMachine:
             results = instance.run(run.inputs, run.entry, run.states)
             run_ms = 1000 * (time.perf_counter() - start)
             graph = bundle.program.entries[run.entry]
-            outputs.append({n: (a, graph.outputs[n].type.dtype) for n, a in results.items()})
-            sizes = bind_sizes({n: (v, run.inputs[n].shape) for n, v in graph.inputs.items()})
+            outputs.append(_typed(graph, results))
+            types = {n: v.type for n, v in graph.inputs.items()}
+            packed = graph.lists.pack(run.inputs, types)
+            sizes = bind_sizes({n: (v, packed[n].shape) for n, v in graph.inputs.items()})
             dtypes = {s.name: s.type.dtype for s in bundle.program.states}
             names = [want.name for want in run.expected_states]
             states.append({n: (instance.read_state(n, sizes), dtypes[n]) for n in names})
         return Performance(variant, outputs, states, load_ms, run_ms)
+
+
+def _typed(graph: Graph, results: Mapping[str, Any]) -> dict[str, Typed]:
+    dtypes = {name: v.type.dtype for name, v in graph.outputs.items()}
+    return {
+        key: (array, dtypes[name])
+        for name, value in results.items()
+        for key, array in members({name: value})
+    }
 
 
 def instantiate(bundle: Bundle, variant: str = "simd") -> Any:

@@ -5,34 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from webconv.ir.errors import ModelFormatError
 from webconv.ir.graph import Program
+from webconv.ir.lists import members
 from webconv.ir.op import Array
 from webconv.verify.compare import Expected, own_slack
-from webconv.verify.data import Arrays, by_name, complete, read_npz, split_states
+from webconv.verify.data import Arrays, complete, read_npz, split_states
+from webconv.verify.names import by_name
 
 Given = str | Path | Arrays
 
 
 @dataclass(frozen=True)
 class Run:
-    """One call of an entry. `states` are set before it; both expectations hold after it."""
+    """One call of an entry. `states` are set before it; both expectations hold after it.
+
+    Inputs that are lists of sequences are lists of arrays; outputs that are lists are expected
+    array by array, as `ys/0`, `ys/1`, ...
+    """
 
     entry: str
-    inputs: dict[str, Array]
+    inputs: dict[str, Any]
     states: dict[str, Array]
     outputs: tuple[Expected, ...] = ()
     expected_states: tuple[Expected, ...] = field(default=())
 
 
-def arrays_of(given: Given) -> dict[str, Array]:
+def arrays_of(given: Given) -> dict[str, Any]:
     """The arrays of an npz file, or those given."""
     if isinstance(given, str | Path):
         return read_npz(Path(given))
-    return {name: np.asarray(a) for name, a in given.items()}
+    return dict(given)
 
 
 def make_runs(
@@ -70,14 +77,22 @@ def make_runs(
     return _by_numpy(program, runs)
 
 
-def _expecting(program: Program, run: Run, expect: dict[str, Array]) -> Run:
+def _expecting(program: Program, run: Run, expect: dict[str, Any]) -> Run:
     outputs, states = split_states(program, expect)
-    named = by_name(outputs, list(program.entries[run.entry].outputs), "output")
+    graph = program.entries[run.entry]
+    named = by_name(outputs, list(graph.outputs), "output", graph.lists.outputs)
+    packed = graph.lists.pack(run.inputs, {name: v.type for name, v in graph.inputs.items()})
+    for name, lengths in graph.lists.outputs.items():
+        arrays, count = named.get(name), len(packed[lengths])
+        if name in named and not (isinstance(arrays, list) and len(arrays) == count):
+            found = len(arrays) if isinstance(arrays, list) else "one array"
+            rule = f"output {name!r} is a list of {count} sequences, as its input is"
+            raise ModelFormatError(f"{rule}, but expected are {found}")
     return Run(
         run.entry,
         run.inputs,
         run.states,
-        tuple(Expected(name, array) for name, array in named.items()),
+        tuple(Expected(name, array) for name, array in members(named)),
         tuple(Expected(name, array) for name, array in states.items()),
     )
 
@@ -90,8 +105,8 @@ def _by_numpy(program: Program, runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         wide |= run.states
         narrow |= run.states
-        want = program.run(run.inputs, run.entry, wide)
-        near = program.run(run.inputs, run.entry, narrow, np.float32)
+        want = dict(members(program.run(run.inputs, run.entry, wide)))
+        near = dict(members(program.run(run.inputs, run.entry, narrow, np.float32)))
         outputs = tuple(Expected(n, a, own_slack(near[n], a)) for n, a in want.items())
         written = program.entries[run.entry].writes
         states = tuple(Expected(n, wide[n], own_slack(narrow[n], wide[n])) for n in written)
@@ -105,7 +120,7 @@ def distance(program: Program, runs: Sequence[Run]) -> dict[str, float]:
     found: dict[str, float] = {}
     for run in runs:
         states |= run.states
-        other = program.run(run.inputs, run.entry, states)
+        other = dict(members(program.run(run.inputs, run.entry, states)))
         for want in run.outputs:
             if want.name in other and want.array.size:
                 gap = np.abs(other[want.name].astype(np.float64) - want.array)
