@@ -22,6 +22,7 @@ NETS_OF_OURS = [
     *(f"states/{n}" for n in STATES),
     *(f"open/{n}" for n in OPEN),
     *(f"lists/{n}" for n in LISTS),
+    *("plain/Translator", "plain/Peephole", "plain/Kept"),
 ]
 
 NETS = (
