@@ -41,7 +41,9 @@ def load(
 
     path = Path(path)
     if path.is_dir():
-        return Bundle.open(path).program
+        if frontend or weights or input_shapes or plugins:
+            raise WebconvError(f"{path} is a bundle: of these options it takes edits only")
+        return _edited(Bundle.open(path).program, edits)
     program = frontends.load(
         path,
         frontend=frontend,
@@ -107,7 +109,8 @@ def convert(
 ) -> Bundle:
     """Compile a model file or a program into the folder `out`, `<model stem>_web` by default.
 
-    `options` are those of `load`. Raises what `load` raises; then nothing is written.
+    `options` are those of `load`; a program takes `edits` only. Raises what `load` raises; then
+    nothing is written.
     """
     from webconv.backends.bundle import check_target, write
 
@@ -134,7 +137,9 @@ def _compile(
 ) -> Contents:
     on_step("reading")
     if isinstance(model, Program):
-        program, digest = model, _program_digest(model)
+        if unknown := [name for name in options if name != "edits"]:
+            raise WebconvError(f"a program takes the option edits only, not {', '.join(unknown)}")
+        program, digest = _edited(model, options.get("edits")), _program_digest(model)
     else:
         program, digest = load(model, **options), _file_digest(Path(model))
     return compile_program(program, name, digest, backends, on_step)
@@ -160,6 +165,12 @@ def compile_program(
     source = Source(program, optimised, name, digest, webconv.__version__, vocabularies)
     order = [b for b in BACKENDS if b in backends]
     return make(source, order, on_step)
+
+
+def _edited(program: Program, edits: Edits | None) -> Program:
+    from webconv.edits import edit
+
+    return edit(program, edits) if edits else program
 
 
 def _program_digest(program: Program) -> str:

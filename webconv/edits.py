@@ -58,7 +58,16 @@ def edit(program: Program, edits: Edits) -> Program:
     for name, head in edits.heads.items():
         _require(program, "outputs", name)
         program = add_head(program, name, head)
+    _require_sizes(program)
     return rename(program, edits.names) if edits.names else program
+
+
+def _require_sizes(program: Program) -> None:
+    """Raise ShapeError for an entry that uses a size which no input or state of it tells."""
+    for entry, graph in program.entries.items():
+        if missing := graph.free_symbols:
+            rule = f"entry {entry!r}: no input tells {' and '.join(missing)}"
+            raise ShapeError(f"{rule}; give the sizes by --input-shape, or take an input with them")
 
 
 def _without_heads(edits: Edits) -> dict[str, tuple[Sequence[str], Sequence[str]]]:

@@ -148,8 +148,14 @@ def test_from_the_command_line(trained: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "rule"),
     [
-        ({"e": (["read"], ["lstm.3"])}, "there is no 'lstm.3': layer 'lstm' has 3 outputs, the last lstm.2"),
-        ({"e": (["previous"], ["dense"])}, "entry 'e' needs read as inputs too, or lstm.1, lstm.2 instead"),
+        (
+            {"e": (["read"], ["lstm.3"])},
+            "there is no 'lstm.3': layer 'lstm' has 3 outputs, the last lstm.2",
+        ),
+        (
+            {"e": (["previous"], ["dense"])},
+            "entry 'e' needs read as inputs too, or lstm.1, lstm.2 instead",
+        ),
     ],
 )
 def test_what_cannot_be_cut(entries: Any, rule: str, program: Program) -> None:
@@ -319,3 +325,128 @@ def test_stateful_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(["inspect", str(path), *options, "--json", "-"]) == 0
     described = json.dumps(json.loads(capsys.readouterr().out))
     assert "memory/h" in described
+
+
+# -- edits together --------------------------------------------------------------------------------
+
+
+def test_a_constant_input_of_a_cut_model(trained: Any, program: Program, tmp_path: Path) -> None:
+    """What layers name is computed from the constant; where that leaves a size open it is said."""
+    (read, previous), want = taught(trained)
+    shapes = {"read": (2, 4, READS), "previous": (2, dims.symbol("time"), WRITES)}
+    sized = load(saved(trained, tmp_path, ".h5"), input_shapes=shapes)
+    entries = {"whole": (["previous"], ["dense"]), "decoder": ENTRIES["decoder"]}
+    cut = edit(sized, Edits(constants={"read": read.tolist()}, entries=entries))
+    got = cut.run({"previous": previous}, "whole")["dense"].astype(np.float32)
+    assert_close(got, want)
+    with pytest.raises(
+        ShapeError, match="entry 'main': no input tells time; give the sizes by --in"
+    ):
+        edit(program, Edits(constants={"read": 0.5}))
+    with pytest.raises(ShapeError, match="entry 'e': no input tells batch and time"):
+        edit(program, Edits(constants={"read": 0.5}, entries={"e": ([], ["lstm.1"])}))
+
+
+def test_heads_of_what_entries_give(trained: Any, program: Program) -> None:
+    """Layers too; what one entry gives the best of another takes as it is."""
+    (read, previous), want = taught(trained)
+    entries = {
+        "scores": (["read", "previous"], ["dense"]),
+        "steps": (["read", "previous"], ["lstm_1"]),
+        "last": (["lstm_1"], ["dense", "dense_indices"]),
+    }
+    edits = Edits(entries=entries, heads={"dense": "topk:2", "lstm_1": "argmax"})
+    with pytest.raises(ModelFormatError, match="no input, output or layer 'lstm_1_indices'"):
+        edit(program, Edits(entries={"e": (["read"], ["lstm_1_indices"])}))
+    cut = edit(program, edits)
+    assert list(cut.entries["last"].outputs) == ["dense", "dense_indices"]
+    got = cut.run({"read": read, "previous": previous}, "scores")
+    assert list(got) == ["dense", "dense_indices"]
+    np.testing.assert_array_equal(got["dense_indices"], np.argsort(-want, -1)[..., :2])
+    assert cut.entries["steps"].outputs["lstm_1"].type.dtype.name == "i32"
+    assert cut.entries["last"].inputs["lstm_1"].shape[-1] == UNITS
+
+
+def test_an_entry_that_reads_a_state_only(trained: Any, program: Program) -> None:
+    """It sees what the last step left, and leaves it so."""
+    (read, previous), want = taught(trained)
+    entries = {**ENTRIES, "peek": (["previous", "lstm.1", "lstm.2"], ["dense"])}
+    cut = edit(program, Edits(entries=entries, states=CARRIED.states))
+    assert list(cut.entries["peek"].inputs) == ["previous"]
+    assert list(cut.entries["peek"].writes) == []
+    step = run_wasm(cut)
+    step({"read": read}, "encoder")
+    for _ in range(2):
+        assert_close(step({"previous": previous}, "peek")["dense"], want)
+    for k in range(3):
+        step({"previous": previous[:, k : k + 1]}, "decoder")
+    (got,) = step({"previous": previous[:, :1]}, "peek").values()
+    assert np.abs(got - want[:, :1]).max() > 1e-3
+
+
+def test_an_entry_that_only_writes_states(trained: Any, program: Program) -> None:
+    """What primes a decoder need not give anything."""
+    (read, previous), want = taught(trained)
+    entries = {**ENTRIES, "feed": (["previous", "lstm.1", "lstm.2"], ["lstm_1.1", "lstm_1.2"])}
+    step = run_wasm(edit(program, Edits(entries=entries, states=CARRIED.states)))
+    step({"read": read}, "encoder")
+    assert step({"previous": previous[:, :2]}, "feed") == {}
+    assert_close(step({"previous": previous[:, 2:]}, "decoder")["dense"], want[:, 2:])
+
+
+@pytest.mark.parametrize(
+    ("edits", "rule"),
+    [
+        (Edits(entries={"e": (["read", "read"], ["lstm"])}), "entry 'e' names 'read' twice"),
+        (
+            Edits(entries={"e": (["lstm", "lstm.0"], ["dense"])}),
+            "entry 'e': 'lstm' and 'lstm.0' are the same value",
+        ),
+        (
+            Edits(entries=ENTRIES, states={"previous": "previous"}),
+            "there is no output 'previous'; there are lstm.1",
+        ),
+        (
+            Edits(
+                entries={"e": (["previous", "lstm.1", "lstm.2"], ["dense", "lstm.1"])},
+                states={"lstm.1": "lstm.1"},
+            ),
+            "state 'lstm.1': no entry gives it without taking it",
+        ),
+    ],
+)
+def test_edits_that_make_no_sense(edits: Edits, rule: str, program: Program) -> None:
+    with pytest.raises(ModelFormatError, match=rule):
+        edit(program, edits)
+
+
+def test_python_takes_edits_of_all(program: Program, tmp_path: Path) -> None:
+    """A program and a bundle are edited like a file; other options they do not take."""
+    edits = Edits(entries=ENTRIES)
+    made = webconv.convert(program, tmp_path / "made", backends=["wasm"], edits=edits)
+    assert list(made.program.entries) == list(ENTRIES)
+    whole = webconv.convert(program, tmp_path / "whole", backends=["wasm"])
+    argmax = webconv.load(whole.path, edits=Edits(heads={"dense": "argmax"}))
+    assert argmax.main.outputs["dense"].type.dtype.name == "i32"
+    for model, taken in ((program, "a program takes the option edits only"), (whole.path, "edits")):
+        with pytest.raises(webconv.WebconvError, match=taken):
+            webconv.convert(model, tmp_path / "none", input_shapes={"read": (1, 2, READS)})
+
+
+def test_names_with_colons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """TensorFlow's names end in `:0`, as files from tf2onnx have them; nothing is given twice."""
+    names = {"x": "x:0", "y": "scope/y:0", "y_h": "y_h:0"}
+    model = onnx_lstm(None)
+    for node in model.graph.node:
+        for side in (node.input, node.output):
+            side[:] = [names.get(name, name) for name in side]
+    for info in (*model.graph.input, *model.graph.output):
+        info.name = names[info.name]
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    entry = ["--entry", "e=x:0:scope/y:0,y_h:0"]
+    assert run(["inspect", str(path), *entry, "--json", "-"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["entries"].values()
+    assert (list(found["inputs"]), list(found["outputs"])) == (["x:0"], ["scope/y:0", "y_h:0"])
+    assert run(["inspect", str(path), *entry, *entry]) == 2
+    assert "'e' is given twice" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from webconv.ir.graph import Program
 
 BACKENDS = ("wasm", "webgpu", "webgl")
+
+# The colon of an entry, if that of `x:0` is not one.
+ENDS = re.compile(r":(?!\d+(?:[,:]|$))")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,6 +48,8 @@ def read_pairs(
         name, equals, rest = text.rpartition("=")
         if not equals or not name:
             raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE")
+        if name in pairs:
+            raise click.BadParameter(f"{name!r} is given twice: {pairs[name]} and {rest}")
         pairs[name] = rest
     return pairs
 
@@ -120,7 +126,7 @@ MODEL_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         multiple=True,
         metavar="OUT=argmax|topk:K",
         callback=read_pairs,
-        help="Give the largest elements of an output instead of all.",
+        help="Give the largest elements of an output instead of all; several: topk:5,argmax.",
     ),
     click.option(
         "--frontend",
@@ -247,11 +253,13 @@ def read_value(name: str, text: str) -> object:
 
 
 def read_entry(name: str, text: str) -> tuple[list[str], list[str]]:
-    """`in1,in2:out1,out2`."""
-    inputs, colon, outputs = text.rpartition(":")
-    if not colon or not inputs or not outputs:
+    """`in1,in2:out1,out2`; a name may end like TensorFlow's, `x:0`."""
+    parts = ENDS.split(text, 1)
+    inputs, colon, outputs = (parts[0], ":", parts[1]) if len(parts) > 1 else text.rpartition(":")
+    sides = [part.strip() for part in inputs.split(",")], [p.strip() for p in outputs.split(",")]
+    if not colon or not all(sides[0]) or not all(sides[1]):
         raise click.UsageError(f"--entry {name}: {text!r} is not of the form in1,in2:out1,out2")
-    return inputs.split(","), outputs.split(",")
+    return sides
 
 
 @contextlib.contextmanager

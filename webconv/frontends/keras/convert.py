@@ -67,10 +67,10 @@ def _trace(
 ) -> Program:
     tracer = Tracer(problems)
     inputs = make_inputs(specs, shapes, merged)
-    outputs = tracer.model(model, [Tensor(v) for v in inputs.values()])
+    outputs = tracer.start(model, [Tensor(v) for v in inputs.values()])
     problems.raise_all()
     graph = Graph(inputs, _named_outputs(model, outputs), tracer.reads, tracer.writes)
-    return Program({"main": graph}, tuple(tracer.states.values()), model.name, layers=tracer.layers)
+    return Program({"main": graph}, tuple(tracer.states.values()), model.name, layers=tracer.named)
 
 
 def _named_outputs(model: Model, outputs: Any) -> dict[str, Value]:

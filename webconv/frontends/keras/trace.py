@@ -6,7 +6,10 @@ is unsupported gives no tensors; what depends on it is skipped, so that all prob
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from webconv.frontends.keras.arguments import bind_arguments
@@ -34,6 +37,23 @@ class Tracer:
         self.reads: dict[str, Value] = {}
         self.writes: dict[str, Value] = {}
         self.layers: dict[str, tuple[Value, ...]] = {}
+        """What layers gave, by name; those inside of others as `outer/name`."""
+        self._path: list[str] = []
+        self._owners: dict[str, Layer] = {}
+
+    def start(self, model: Model, inputs: Sequence[Tensor | None]) -> Any:
+        """The outputs of the model that is converted."""
+        self._owners = {n: node for n, node in model.layers.items() if isinstance(node, Layer)}
+        return self.model(model, inputs)
+
+    def own_name(self, layer: Layer) -> str:
+        """What the states of a layer are called after: its name, which another may have too."""
+        outer = self._path[:-1] if self._path[-1:] == [layer.name] else self._path
+        names = itertools.chain(
+            (layer.name, "/".join([*outer, layer.name])),
+            (f"{layer.name}_{k}" for k in itertools.count(1)),
+        )
+        return next(n for n in names if self._owners.setdefault(n, layer) is layer)
 
     def read_state(self, name: str, type: TensorType) -> Value:
         """The state's value: what was last written in this run, else what the last run left."""
@@ -84,8 +104,9 @@ class Tracer:
         """The outputs of a model that is used as a layer."""
         if isinstance(argument, dict) and not isinstance(model.inputs, dict):
             argument = [argument.get(ref.layer) for ref in flatten(model.inputs)]
-        outputs = self.model(model, flatten(argument))
-        self.remember(model.name, outputs)
+        with self._inside(model.name):
+            outputs = self.model(model, flatten(argument))
+        self._remember(model.name, outputs)
         return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
 
     def layer(self, layer: Layer, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -93,7 +114,8 @@ class Tracer:
         layer.tracer = self
         try:
             bound = bind_arguments(layer, args, kwargs)
-            outputs = layer.rule.function(layer, *bound.args, **(layer.config | bound.kwargs))
+            with self._inside(layer.name):
+                outputs = layer.rule.function(layer, *bound.args, **(layer.config | bound.kwargs))
         except (UnsupportedError, ShapeError) as e:
             text = str(e) if str(e).startswith(layer.label) else f"{layer.label}: {e}"
             if isinstance(e, ShapeError):
@@ -102,13 +124,30 @@ class Tracer:
             return None
         first_mask = bound.mask if layer.rule.keeps_mask else None
         result = _masked(outputs, first_mask, layer.name)
-        self.remember(layer.name, result)
+        self._remember(layer.name, result)
         return result
 
-    def remember(self, name: str, outputs: Any) -> None:
+    @contextlib.contextmanager
+    def _inside(self, name: str) -> Iterator[None]:
+        self._path.append(name)
+        try:
+            yield
+        finally:
+            self._path.pop()
+
+    def _remember(self, name: str, outputs: Any) -> None:
         """Note the outputs of a layer or model; those of a further call come behind."""
         found = tuple(leaf.value for leaf in flatten(outputs) if isinstance(leaf, Tensor))
-        self.layers[name] = (*self.layers.get(name, ()), *found)
+        full = "/".join([*self._path, name])
+        self.layers[full] = (*self.layers.get(full, ()), *found)
+
+    @property
+    def named(self) -> dict[str, tuple[Value, ...]]:
+        """`layers`, and those inside of others by their own names where only one has it."""
+        inner = [full for full in self.layers if "/" in full]
+        count = Counter(full.rpartition("/")[2] for full in inner)
+        short = {full.rpartition("/")[2]: self.layers[full] for full in inner}
+        return {name: v for name, v in short.items() if count[name] == 1} | self.layers
 
 
 def _masked(outputs: Any, mask: Value | None, name: str) -> Any:

@@ -186,9 +186,9 @@ def stack_of(layer: Layer, x: Value, given: Sequence[Value] | None) -> Stack:
 
 
 def _state_names(layer: Layer, cells: Sequence[tuple[Layer, Cell]]) -> list[str]:
-    several = len(cells) > 1
+    several, own = len(cells) > 1, layer.tracer.own_name(layer)
     return [
-        f"{layer.name}/{k}/{name}" if several else f"{layer.name}/{name}"
+        f"{own}/{k}/{name}" if several else f"{own}/{name}"
         for k, (_, cell) in enumerate(cells)
         for name in cell.names
     ]
