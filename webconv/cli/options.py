@@ -43,7 +43,7 @@ def read_pairs(
     ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 ) -> dict[str, str]:
     """`NAME=VALUE` options; a name may hold `=`, a value not."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in value:
         name, equals, rest = text.rpartition("=")
         if not equals or not name:
