@@ -1,5 +1,5 @@
 /**
- * What the example pages share: options from the address bar, and saying what ran.
+ * What the example pages share: options from the address bar, models, and saying what ran.
  *
  * `?backend=wasm|webgpu|webgl` takes one backend only, `?software=1` allows a GPU in software.
  */
@@ -14,6 +14,64 @@ export function loadOptions() {
     allowSoftware: query.get('software') === '1',
   };
 }
+
+/**
+ * Loads the model whose bundle `open` imports.
+ * @param {() => Promise<{ load: (options: object) => Promise<any> }>} open
+ * @param {{ dispose: () => Promise<void> }} [before] the model whose place it takes
+ * @returns {Promise<any>} its runner
+ */
+export async function loadModel(open, before) {
+  setState('running', 'Loading the model');
+  const { load } = await open().catch((cause) => {
+    const message = 'The model of this page is not converted yet: README.md has the command.';
+    throw new Error(message, { cause });
+  });
+  await before?.dispose();
+  return load(loadOptions());
+}
+
+/**
+ * What the form's radio buttons `name` choose; the address may choose first, as `?name=`.
+ * @param {string} name
+ * @param {() => void} [change] is called when they choose anew
+ * @returns {() => string}
+ */
+export function offerChoice(name, change = () => {}) {
+  const buttons = element('form').elements[name];
+  if (query.has(name)) buttons.value = query.get(name);
+  for (const button of buttons) button.addEventListener('change', change);
+  return () => buttons.value;
+}
+
+/** @param {string} file */
+export const fetchJson = async (file) => (await fetch(file)).json();
+
+/**
+ * Calls `use` with what the buttons in the group `id` offer: their value, or else their text.
+ * @param {string} id
+ * @param {(text: string) => void} use
+ * @param {string[]} [texts] for which buttons are made
+ */
+export function offerChips(id, use, texts = []) {
+  for (const text of texts) {
+    const button = document.createElement('button');
+    Object.assign(button, { type: 'button', value: text, textContent: text.trim() });
+    element(id).append(button);
+  }
+  for (const button of element(id).querySelectorAll('button')) {
+    const text = button.value || button.textContent.trim().replace(/\s+/g, ' ');
+    button.addEventListener('click', () => use(text));
+  }
+}
+
+let last = Promise.resolve();
+/**
+ * A function that does `action` after what came before, so that no model goes amid a run, and
+ * shows what goes wrong.
+ * @param {() => Promise<void>} action
+ */
+export const inTurn = (action) => () => (last = last.then(action).catch(showError));
 
 /**
  * Writes the page's state where a style sheet, and a test, can see it.
@@ -33,11 +91,12 @@ export function showError(error) {
 
 /**
  * @param {{ report: { backend: string, variant?: string | null } }} runner
- * @param {number} milliseconds a run took
+ * @param {number} milliseconds that took
+ * @param {string} [what]
  */
-export function describeRun({ report }, milliseconds) {
+export function describeRun({ report }, milliseconds, what = 'run') {
   const backend = report.variant ? `${report.backend} (${report.variant})` : report.backend;
-  return `${backend}, ${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms a run`;
+  return `${backend}, ${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms a ${what}`;
 }
 
 /**

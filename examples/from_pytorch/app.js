@@ -1,5 +1,7 @@
-import { describeRun, element, loadOptions, query, setState, showError } from '../page.js';
+import * as page from '../page.js';
 import { decode, encode, stretches } from './tags.js';
+
+const { element } = page;
 
 /**
  * One literal import for each model, so that only the one in use is fetched.
@@ -49,8 +51,8 @@ function paint() {
 /** Tags the note, one row of the batch a line, and lists what was found. */
 async function tagNote() {
   const note = element('note').value;
-  if (note === shown) return; // typed while another run was under way, and shown since
-  setState('running');
+  if (!runner || note === shown) return; // typed while another run was under way, and shown since
+  page.setState('running');
   const lines = readLines();
   const started = performance.now();
   const scores = (await runner.run(encode(lines, alphabet))).tags;
@@ -64,36 +66,27 @@ async function tagNote() {
     if (tag) element(name).replaceChildren(...[...texts].map((text) => marked('mark', text, tag)));
   }
   const [rows, time] = scores.shape;
-  setState('ready', `${describeRun(runner, milliseconds)}: ${rows} lines of up to ${time} letters`);
+  page.setState(
+    'ready',
+    `${page.describeRun(runner, milliseconds)}: ${rows} lines of up to ${time} letters`,
+  );
 }
 
 async function useModel() {
-  setState('running', 'Loading the model');
-  const { load } = await MODELS[element('form').elements.model.value]();
-  await runner?.dispose();
-  runner = await load(loadOptions());
+  runner = await page.loadModel(MODELS[model()], runner);
   shown = null;
   await tagNote();
 }
 
-let last = Promise.resolve();
-/** @param {() => Promise<void>} action done after those before it: no model goes amid a run */
-const doing = (action) => () => (last = last.then(action).catch(showError));
-
-try {
-  alphabet = await (await fetch('alphabet.json')).json();
-  element('form').elements.model.value = query.get('model') ?? 'tagger';
-  element('choice').addEventListener('change', doing(useModel));
-  element('note').addEventListener('input', paint);
-  element('note').addEventListener('input', doing(tagNote));
-  for (const button of document.querySelectorAll('#examples button')) {
-    button.addEventListener('click', () => {
-      element('note').value = button.textContent.trim().replace(/\s+/g, ' ');
-      element('note').dispatchEvent(new Event('input'));
-    });
-  }
+const model = page.offerChoice('model', page.inTurn(useModel));
+page.inTurn(async () => {
+  alphabet = await page.fetchJson('alphabet.json');
   paint();
-  await doing(useModel)();
-} catch (error) {
-  showError(error);
-}
+  await useModel();
+})();
+element('note').addEventListener('input', () => alphabet && paint());
+element('note').addEventListener('input', page.inTurn(tagNote));
+page.offerChips('examples', (text) => {
+  element('note').value = text;
+  element('note').dispatchEvent(new Event('input'));
+});

@@ -1,5 +1,7 @@
-import { describeRun, element, loadOptions, query, setState, showError } from '../page.js';
+import * as page from '../page.js';
 import { LENGTH, encode, idsByWord, pieces } from './tokenise.js';
+
+const { element } = page;
 
 /**
  * One literal import for each model, so that only the one in use is fetched.
@@ -10,9 +12,6 @@ const MODELS = {
   sentiment_stacked: () => import('./sentiment_stacked_web/index.js'),
 };
 const REVIEWS_A_RUN = 50;
-
-/** @param {string} file */
-const fetchJson = async (file) => (await fetch(file)).json();
 
 /** @type {any} the model in use */
 let runner;
@@ -38,8 +37,8 @@ async function score(texts) {
 /** Scores the review in the text area and shows which of its words the model read. */
 async function showReview() {
   const text = element('review').value;
-  if (text === shown) return; // typed while another run was under way, and shown since
-  setState('running');
+  if (!runner || text === shown) return; // typed while another run was under way, and shown since
+  page.setState('running');
   const { scores, milliseconds } = await score([text]);
   shown = text;
   const percent = Math.round(scores[0] * 100);
@@ -54,13 +53,14 @@ async function showReview() {
       return span;
     }),
   );
-  setState('ready', describeRun(runner, milliseconds));
+  page.setState('ready', page.describeRun(runner, milliseconds));
 }
 
 /** Scores the held-out reviews and shows the share of right answers. */
 async function measure() {
-  setState('running', 'Measuring');
-  const reviews = await fetchJson('heldout.json');
+  if (!runner) return;
+  page.setState('running', 'Measuring');
+  const reviews = await page.fetchJson('heldout.json');
   let right = 0;
   let milliseconds = 0;
   for (let first = 0; first < reviews.length; first += REVIEWS_A_RUN) {
@@ -73,37 +73,25 @@ async function measure() {
     element('accuracy').textContent = `${first + batch.length} of ${reviews.length}`;
   }
   element('accuracy').textContent = `${((100 * right) / reviews.length).toFixed(1)} %`;
-  const run = describeRun(runner, (milliseconds * REVIEWS_A_RUN) / reviews.length);
-  setState('done', `${right} of ${reviews.length} right; ${run} of ${REVIEWS_A_RUN}`);
+  const run = page.describeRun(runner, (milliseconds * REVIEWS_A_RUN) / reviews.length);
+  page.setState('done', `${right} of ${reviews.length} right; ${run} of ${REVIEWS_A_RUN}`);
 }
 
 async function useModel() {
-  setState('running', 'Loading the model');
-  const { load } = await MODELS[element('form').elements.model.value]();
-  await runner?.dispose();
-  runner = await load(loadOptions());
+  runner = await page.loadModel(MODELS[model()], runner);
   element('accuracy').textContent = '';
   shown = null;
   await showReview();
 }
 
-let last = Promise.resolve();
-/** @param {() => Promise<void>} action done after those before it: no model goes amid a run */
-const doing = (action) => () => (last = last.then(action).catch(showError));
-
-try {
-  ids = idsByWord(await fetchJson('vocabulary.json'));
-  element('form').elements.model.value = query.get('model') ?? 'sentiment';
-  element('choice').addEventListener('change', doing(useModel));
-  element('review').addEventListener('input', doing(showReview));
-  element('measure').addEventListener('click', doing(measure));
-  for (const button of document.querySelectorAll('#examples button')) {
-    button.addEventListener('click', () => {
-      element('review').value = button.textContent;
-      doing(showReview)();
-    });
-  }
-  await doing(useModel)();
-} catch (error) {
-  showError(error);
-}
+const model = page.offerChoice('model', page.inTurn(useModel));
+page.inTurn(async () => {
+  ids = idsByWord(await page.fetchJson('vocabulary.json'));
+  await useModel();
+})();
+element('review').addEventListener('input', page.inTurn(showReview));
+element('measure').addEventListener('click', page.inTurn(measure));
+page.offerChips('examples', (text) => {
+  element('review').value = text;
+  page.inTurn(showReview)();
+});

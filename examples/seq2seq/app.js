@@ -1,5 +1,7 @@
-import { describeRun, element, loadOptions, query, setState, showError } from '../page.js';
+import * as page from '../page.js';
 import { decode, LENGTH, normalise, repeat } from './dates.js';
+
+const { element } = page;
 
 // One literal import for each model, so that only the one in use is fetched.
 /** @type {Record<string, { open: () => Promise<any>, write: typeof decode }>} */
@@ -35,11 +37,12 @@ function show(position, letter, milliseconds) {
 
 /** Writes the date of what stands in the field, a character at a time for the eye. */
 async function answer() {
+  if (!runner) return;
   const question = asked;
   const text = normalise(element('text').value);
   cells.forEach((_, k) => show(k));
-  if (!text) return setState('ready');
-  setState('running');
+  if (!text) return page.setState('ready');
+  page.setState('running');
   let [shown, spent, started] = [0, 0, performance.now()];
   for await (const letter of write(runner, text)) {
     const milliseconds = performance.now() - started;
@@ -49,13 +52,14 @@ async function answer() {
     spent += milliseconds;
     started = performance.now();
   }
-  setState('ready', describeRun(runner, spent / LENGTH).replace('run', 'character'));
+  page.setState('ready', page.describeRun(runner, spent / LENGTH, 'character'));
 }
 
 /** Writes a thousand dates that no model has seen in training. */
 async function measure() {
-  setState('running', 'Measuring');
-  const pairs = await (await fetch('heldout.json')).json();
+  if (!runner) return;
+  page.setState('running', 'Measuring');
+  const pairs = await page.fetchJson('heldout.json');
   const question = asked;
   let right = 0;
   for (const [k, [text, date]] of pairs.entries()) {
@@ -69,32 +73,26 @@ async function measure() {
   }
   element('accuracy').textContent =
     `${((100 * right) / pairs.length).toFixed(1)} % of ${pairs.length} right in every character`;
-  setState('done', `Measured on ${runner.report.backend}`);
+  page.setState('done', `Measured on ${runner.report.backend}`);
 }
 
 async function useModel() {
-  setState('running', 'Loading the model');
-  const { open, write: writes } = MODELS[element('form').elements.model.value];
-  await runner?.dispose();
-  runner = await (await open()).load(loadOptions());
+  const { open, write: writes } = MODELS[model()];
+  runner = await page.loadModel(open, runner);
   write = writes;
   element('accuracy').textContent = 'on a thousand dates that it never saw';
   await answer();
 }
 
-let last = Promise.resolve();
-/** @param {() => Promise<void>} action done after those before it: states are for one at a time */
-const doing = (action) => () => (++asked, (last = last.then(action).catch(showError)));
+/** @param {() => Promise<void>} action done in turn, since states are for one at a time */
+const doing = (action) => () => (++asked, page.inTurn(action)());
 
-element('form').elements.model.value = query.get('model') ?? 'decoder';
-element('choice').addEventListener('change', doing(useModel));
+const model = page.offerChoice('model', doing(useModel));
 element('text').addEventListener('input', doing(answer));
 element('measure').addEventListener('click', doing(measure));
 element('form').addEventListener('submit', (/** @type {Event} */ event) => event.preventDefault());
-for (const button of document.querySelectorAll('#examples button')) {
-  button.addEventListener('click', () => {
-    element('text').value = button.textContent?.trim();
-    element('text').dispatchEvent(new Event('input'));
-  });
-}
+page.offerChips('examples', (text) => {
+  element('text').value = text;
+  doing(answer)();
+});
 doing(useModel)();

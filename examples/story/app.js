@@ -1,7 +1,8 @@
-import { argmax } from './story_web/index.js';
-import { describeRun, element, loadOptions, query, setState, showError } from '../page.js';
-import { seededRandom } from '../text_generation/generate.js';
+import * as page from '../page.js';
+import { seededRandom } from '../sampling.js';
 import { measure, tell, windows } from './story.js';
+
+const { element } = page;
 
 /**
  * One literal import for each model, so that only the one in use is loaded.
@@ -11,10 +12,12 @@ const MODELS = {
   story: () => import('./story_web/index.js'),
   story_two_layers: () => import('./story_two_layers_web/index.js'),
 };
-const random = query.has('seed') ? seededRandom(Number(query.get('seed'))) : Math.random;
+const random = page.query.has('seed') ? seededRandom(Number(page.query.get('seed'))) : Math.random;
 
 /** @type {any} the model in use */
 let runner;
+/** @type {(values: number[], count: number) => number[]} */
+let argmax;
 /** @type {string[]} the words of the fable */
 let fable;
 /** @type {string[]} each of them once, in the order of the model's numbers */
@@ -24,11 +27,10 @@ let chosen;
 /** Counts what was asked for: a story ends when something else is. */
 let turn = 0;
 const anyPlace = () => Math.floor(random() * fable.length);
-let last = Promise.resolve();
-/** @param {(mine: number) => Promise<void>} action done after those before it */
+/** @param {(mine: number) => Promise<void>} action done in turn, told which turn it is */
 const doing = (action) => () => {
   const mine = ++turn;
-  last = last.then(() => action(mine)).catch(showError);
+  page.inTurn(() => action(mine))();
 };
 
 /**
@@ -65,7 +67,8 @@ function showGuesses(probabilities) {
 
 /** Continues the chosen words. */
 async function continueStory(/** @type {number} */ mine) {
-  setState('running', 'Telling');
+  if (!runner) return;
+  page.setState('running', 'Telling');
   const inFable = new Set(windows(fable).map(({ window, after }) => `${window} ${after}`));
   const begin = chosen.map((place) => fable[place]);
   let [told, spent] = [0, 0];
@@ -79,24 +82,29 @@ async function continueStory(/** @type {number} */ mine) {
     const pause = 1000 / element('pace').valueAsNumber - step.milliseconds;
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
-  setState('done', told ? `${describeRun(runner, spent / told)}, ${told} words` : 'Stopped');
+  page.setState(
+    'done',
+    told ? `${page.describeRun(runner, spent / told)}, ${told} words` : 'Stopped',
+  );
 }
 
 /** Shows the share of the fable's words that the model says when asked. */
 async function showMeasure() {
-  setState('running', 'Measuring');
+  if (!runner) return;
+  page.setState('running', 'Measuring');
   const { right, all, milliseconds } = await measure(runner, fable, vocabulary);
   element('accuracy').textContent = `${((100 * right) / all).toFixed(2)} %`;
-  setState('done', `${right} of ${all} right; ${describeRun(runner, milliseconds)} for all`);
+  page.setState(
+    'done',
+    `${right} of ${all} right; ${page.describeRun(runner, milliseconds)} for all`,
+  );
 }
 
 async function useModel() {
-  setState('running', 'Loading the model');
-  const { load } = await MODELS[element('form').elements.model.value]();
-  await runner?.dispose();
-  runner = await load(loadOptions());
+  runner = await page.loadModel(MODELS[model()], runner);
+  ({ argmax } = await MODELS[model()]());
   element('accuracy').textContent = '';
-  setState('ready', `Ready on ${runner.report.backend}`);
+  page.setState('ready', `Ready on ${runner.report.backend}`);
 }
 
 /** Shows the fable, with its words to click. */
@@ -109,21 +117,18 @@ function showFable() {
   }
 }
 
-try {
+const model = page.offerChoice('model', doing(useModel));
+doing(async () => {
   fable = (await (await fetch('belling_the_cat.txt')).text()).trim().split(' ');
-  vocabulary = await (await fetch('vocabulary.json')).json();
+  vocabulary = await page.fetchJson('vocabulary.json');
   showFable();
   choose([0, 1, 2]);
-  element('form').elements.model.value = query.get('model') ?? 'story';
   element('any').addEventListener('click', () => choose(chosen.map(anyPlace)));
-  element('choice').addEventListener('change', doing(useModel));
   element('continue').addEventListener('click', () => {
     choose(chosen);
     doing(continueStory)();
   });
-  element('stop').addEventListener('click', () => (turn += 1));
-  element('measure').addEventListener('click', doing(showMeasure));
-  doing(useModel)();
-} catch (error) {
-  showError(error);
-}
+  await useModel();
+})();
+element('stop').addEventListener('click', () => (turn += 1));
+element('measure').addEventListener('click', doing(showMeasure));

@@ -1,6 +1,6 @@
 /** Words to numbers and back: everything of the story that needs no page. */
 
-import { sample } from '../text_generation/generate.js';
+import { sample } from '../sampling.js';
 
 /** Words the model sees at once. */
 export const WINDOW = 3;

@@ -1,50 +1,57 @@
-import { load } from './char_lstm_web/index.js';
-import { describeRun, element, loadOptions, query, setState, showError } from '../page.js';
-import { encodeWindow, normalise, sample, seededRandom } from './generate.js';
+import * as page from '../page.js';
+import { sample, seededRandom } from '../sampling.js';
+import { normalise, write } from './generate.js';
 
+const { element } = page;
 let stopped = false;
 
 /** @returns {number} the seed of the address, or a new one */
 function chooseSeed() {
-  const seed = query.get('seed');
+  const seed = page.query.get('seed');
   return seed === null ? crypto.getRandomValues(new Uint16Array(1))[0] : Number(seed);
 }
 
 /** Lets the page paint and listen. */
 const breathe = () => new Promise((resolve) => setTimeout(resolve));
 
+/** The mean, without the first if there are others: it reads the beginning. */
+function mean(/** @type {number[]} */ times) {
+  const later = times.slice(Math.min(1, times.length - 1));
+  return later.reduce((sum, time) => sum + time, 0) / later.length;
+}
+
 /**
  * Writes characters into the page, one run of the model each.
  * @param {any} runner
  * @param {string[]} alphabet
+ * @param {'window' | 'steps'} way
  */
-async function generate(runner, alphabet) {
+async function generate(runner, alphabet, way) {
   const seed = chooseSeed();
   const random = seededRandom(seed);
   const length = element('length').valueAsNumber || 400;
   const prompt = normalise(element('prompt').value, alphabet);
   element('shown-prompt').textContent = prompt;
   stopped = false;
-  setState('running', 'Generating');
+  page.setState('running', 'Generating');
+  const choose = (/** @type {Float32Array} */ probabilities) =>
+    sample(probabilities, element('temperature').valueAsNumber, random);
   let text = '';
-  let spent = 0;
+  const times = [];
   let painted = performance.now();
-  while (text.length < length && !stopped) {
-    const started = performance.now();
-    runner.inputs[0].set(encodeWindow(prompt + text, alphabet));
-    await runner.run();
-    const probabilities = runner.outputs[0].toActual();
-    spent += performance.now() - started;
-    text += alphabet[sample(probabilities, element('temperature').valueAsNumber, random)];
-    if (performance.now() - painted > 16) {
-      element('output').textContent = text;
-      await breathe();
-      painted = performance.now();
-    }
+  for await (const step of write(runner, prompt, alphabet, way, choose)) {
+    text += step.character;
+    times.push(step.milliseconds);
+    if (stopped || text.length >= length) break;
+    if (performance.now() - painted < 16) continue;
+    element('output').textContent = text;
+    await breathe();
+    painted = performance.now();
   }
   element('output').textContent = text;
-  const run = describeRun(runner, spent / text.length);
-  setState('done', `${run}, ${text.length} characters, seed ${seed}`);
+  element(`${way}-time`).textContent = `${mean(times).toFixed(2)} ms`;
+  const run = page.describeRun(runner, mean(times), 'character');
+  page.setState('done', `${run}, ${text.length} characters, seed ${seed}`);
 }
 
 /** @param {boolean} running */
@@ -54,24 +61,12 @@ function setRunning(running) {
   element('text').setAttribute('aria-busy', String(running));
 }
 
-/** @param {string[]} seeds */
-function offerSeeds(seeds) {
-  for (const seed of seeds) {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = seed.trim();
-    button.addEventListener('click', () => (element('prompt').value = seed));
-    element('seeds').append(button);
-  }
-}
-
 try {
-  const [alphabet, seeds] = await Promise.all(
-    ['alphabet.json', 'seeds.json'].map(async (file) => (await fetch(file)).json()),
-  );
-  const runner = await load(loadOptions());
-  offerSeeds(seeds);
-  element('prompt').value = seeds[0];
+  const [alphabet, seeds] = await Promise.all(['alphabet.json', 'seeds.json'].map(page.fetchJson));
+  const runner = await page.loadModel(() => import('./char_lstm_web/index.js'));
+  const reads = page.offerChoice('reads');
+  page.offerChips('seeds', (seed) => (element('prompt').value = seed), seeds);
+  element('prompt').value = element('shown-prompt').textContent = seeds[0];
   element('temperature').addEventListener('input', () => {
     element('shown-temperature').textContent = element('temperature').valueAsNumber.toFixed(2);
   });
@@ -79,12 +74,12 @@ try {
   element('form').addEventListener('submit', (/** @type {Event} */ event) => {
     event.preventDefault();
     setRunning(true);
-    generate(runner, alphabet)
-      .catch(showError)
+    generate(runner, alphabet, reads())
+      .catch(page.showError)
       .finally(() => setRunning(false));
   });
   setRunning(false);
-  setState('ready', `Ready on ${runner.report.backend}`);
+  page.setState('ready', `Ready on ${runner.report.backend}`);
 } catch (error) {
-  showError(error);
+  page.showError(error);
 }

@@ -1,6 +1,6 @@
 /** Characters to numbers and back: everything of the text generator that needs no page. */
 
-/** Characters the model sees at once. */
+/** Characters that each window has in training. */
 export const WINDOW = 16;
 
 /**
@@ -17,46 +17,55 @@ export function normalise(text, alphabet) {
 }
 
 /**
- * The last characters of a normalised text, one-hot, (WINDOW, alphabet); a short text gets
- * new lines in front, which is how a speech begins.
+ * The last characters of a normalised text; a short one gets new lines in front, which is how a
+ * speech begins.
  * @param {string} text
- * @param {string[]} alphabet
  */
-export function encodeWindow(text, alphabet) {
-  const window = text.slice(-WINDOW).padStart(WINDOW, '\n');
-  const data = new Float32Array(WINDOW * alphabet.length);
-  [...window].forEach((character, step) => {
+export const lastWindow = (text) => text.slice(-WINDOW).padStart(WINDOW, '\n');
+
+/**
+ * Reads characters, which are normalised.
+ * @param {any} runner
+ * @param {string} characters
+ * @param {string[]} alphabet
+ * @returns {Promise<Float32Array>} the probability of each character of the alphabet to be next
+ */
+export async function read(runner, characters, alphabet) {
+  const data = new Float32Array(characters.length * alphabet.length);
+  [...characters].forEach((character, step) => {
     data[step * alphabet.length + alphabet.indexOf(character)] = 1;
   });
-  return data;
+  const input = { data, shape: [1, characters.length, alphabet.length] };
+  const [{ data: probabilities }] = Object.values(
+    await runner.run({ [runner.inputs[0].name]: input }),
+  );
+  return probabilities;
 }
 
 /**
- * Draws an index with probability p^(1 / temperature), normed; at temperature 0 the likeliest.
- * @param {ArrayLike<number>} probabilities
- * @param {number} temperature
- * @param {() => number} random uniform in [0, 1)
+ * Continues a text for ever. On windows, each run forgets what was before, and reads the last
+ * characters anew. In steps, the first run reads the whole beginning, and each other the one
+ * character that is new: what the model remembers stays on the device.
+ * @param {any} runner
+ * @param {string} text normalised
+ * @param {string[]} alphabet
+ * @param {'window' | 'steps'} way
+ * @param {(probabilities: Float32Array) => number} choose gives the index of the next character
  */
-export function sample(probabilities, temperature, random) {
-  const likeliest = Math.max(...Array.from(probabilities));
-  if (temperature <= 0) return Array.from(probabilities).indexOf(likeliest);
-  const weights = Array.from(probabilities, (p) => (p / likeliest) ** (1 / temperature));
-  let left = random() * weights.reduce((sum, weight) => sum + weight, 0);
-  const index = weights.findIndex((weight) => (left -= weight) < 0);
-  return index < 0 ? Array.from(probabilities).indexOf(likeliest) : index;
-}
-
-/**
- * A seeded generator of uniform numbers in [0, 1): xorshift with 32 bits (Marsaglia 2003).
- * @param {number} seed
- */
-export function seededRandom(seed) {
-  // Any state but 0 will do; the multiplier spreads small seeds over all bits.
-  let state = Math.imul(seed + 1, 0x9e3779b1) | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
+export async function* write(runner, text, alphabet, way, choose) {
+  let unread = text.length < WINDOW ? lastWindow(text) : text;
+  await runner.states.reset();
+  while (true) {
+    const started = performance.now();
+    if (way === 'window') await runner.states.reset();
+    const probabilities = await read(
+      runner,
+      way === 'window' ? lastWindow(text) : unread,
+      alphabet,
+    );
+    const milliseconds = performance.now() - started;
+    unread = alphabet[choose(probabilities)];
+    text += unread;
+    yield { character: unread, probabilities, milliseconds };
+  }
 }

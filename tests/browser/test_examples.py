@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import webconv
+from webconv.edits import Edits
+from webconv.ir import dims
 from webconv.verify.browser import Browser
 from webconv.verify.page import Page
 
@@ -20,12 +25,16 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'"
 )
-MODELS = (
-    "hello_rnn/hello_rnn",
-    "sentiment/sentiment",
-    "sentiment/sentiment_stacked",
-    "text_generation/char_lstm",
-)
+MODELS: dict[str, dict[str, Any]] = {
+    "hello_rnn/hello_rnn": {},
+    "sentiment/sentiment": {},
+    "sentiment/sentiment_stacked": {},
+    "text_generation/char_lstm": {
+        "edits": Edits(stateful=("lstm",)),
+        "input_shapes": {"input_layer": (dims.symbol("batch"), dims.symbol("time"), 36)},
+    },
+}
+BACKENDS = ("wasm", "webgpu", "webgl")
 # The reviews are other people's, so they are not committed: the package has them.
 HELD_OUT = """
 import json
@@ -40,8 +49,9 @@ write_page_data(held_out, words, {word: number for number, word in enumerate(wor
 @pytest.fixture(scope="module")
 def examples(browser: Browser) -> str:
     """The address of the examples, their bundles converted."""
-    for model in MODELS:
-        webconv.convert(EXAMPLES / f"{model}.h5", EXAMPLES / f"{model}_web", force=True)
+    for model, options in MODELS.items():
+        out = EXAMPLES / f"{model}_web"
+        webconv.convert(EXAMPLES / f"{model}.h5", out, force=True, **options)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     return browser.mount(EXAMPLES, csp=POLICY)
 
@@ -75,18 +85,118 @@ def test_hello(examples: str, browser: Browser) -> None:
         finish(page, "hello_rnn")
 
 
-@pytest.mark.parametrize("backend", ["wasm", "webgpu", "webgl"])
-def test_text_generation(examples: str, browser: Browser, backend: str) -> None:
+WRITTEN = {
+    "window": "make upon a daughter with me to her and ",
+    "steps": "make the part of the world and a head, a",
+}
+"""What the page writes with seed 7, at temperature 0.5."""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("reads", ["window", "steps"])
+def test_text_generation(examples: str, browser: Browser, backend: str, reads: str) -> None:
     """The same seed writes the same beginning on every backend."""
     address = f"{examples}text_generation/index.html?seed=7&software=1&backend={backend}"
     with browser.page(address) as page:
         wait(page, "ready")
+        page.call(lambda p: p.check(f"[value={reads}]"))
         page.call(lambda p: p.fill("#length", "40"))
         page.call(lambda p: p.click("#generate"))
         wait(page, "done")
-        assert page.text("#output").startswith("make upon a daughter with me")
-        assert backend in page.text("#status")
-        finish(page, f"text_generation_{backend}")
+        assert (
+            page.evaluate("() => document.querySelector('#output').textContent") == (WRITTEN[reads])
+        )
+        assert re.fullmatch(r"\d+\.\d\d ms", page.text(f"#{reads}-time"))
+        assert page.text("#status").startswith(backend)
+        finish(page, f"text_generation_{reads}_{backend}")
+
+
+# What both ways of writing say of the next character when the text goes on as `text`, the steps
+# twice; and what one run over the beginning says, beside a run for each character of it.
+FOLLOW = """async (backend, begin, text) => {
+  const { load } = await import(new URL('char_lstm_web/index.js', location.href).href);
+  const { read, write } = await import(new URL('generate.js', location.href).href);
+  const alphabet = await (await fetch('alphabet.json')).json();
+  const runner = await load({ backendOrder: backend, allowSoftware: true });
+  const follow = async (way) => {
+    const found = [];
+    const choose = (probabilities) => {
+      found.push(probabilities);
+      return alphabet.indexOf(text[found.length - 1]);
+    };
+    for await (const _ of write(runner, begin, alphabet, way, choose)) {
+      if (found.length === text.length) return found;
+    }
+  };
+  const windows = await follow('window');
+  const steps = [await follow('steps'), await follow('steps')];
+  await runner.states.reset();
+  let last;
+  for (const character of begin) last = await read(runner, character, alphabet);
+  await runner.dispose();
+  return { windows, steps, last };
+}"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_steps_equal_windows(examples: str, browser: Browser, backend: str) -> None:
+    """A step says what one run over all of the text would, from a new beginning each time; sixteen
+    steps, so, end at what the window says."""
+    begin, text = "\n\nmacbeth.\nto-ni", "ght we sleep no more"
+    assert len(begin) == 16
+    model = EXAMPLES / "text_generation" / "char_lstm.h5"
+    whole = webconv.load(model, **{**MODELS["text_generation/char_lstm"], "edits": Edits()})
+
+    def wanted(seen: str) -> np.ndarray[Any, Any]:
+        (found,) = whole.run({"input_layer": one_hot(seen)}).values()
+        return found[0]
+
+    with browser.page(f"{examples}text_generation/index.html") as page:
+        found = page.evaluate(FOLLOW, backend, begin, text)
+    seen = [begin + text[:k] for k in range(len(text))]
+    windows, steps = np.array(found["windows"]), np.array(found["steps"])
+    near = {"rtol": 0, "atol": 1e-5}
+    np.testing.assert_array_equal(steps[0], steps[1])
+    np.testing.assert_allclose(steps[0], [wanted(read) for read in seen], **near)
+    np.testing.assert_allclose(windows, [wanted(read[-16:]) for read in seen], **near)
+    np.testing.assert_allclose(found["last"], windows[0], **near)
+    assert np.abs(steps[0] - windows).max() > 0.01
+
+
+def one_hot(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """(1, time, 36)"""
+    alphabet = json.loads((EXAMPLES / "text_generation" / "alphabet.json").read_text())
+    return np.eye(36, dtype=np.float32)[[[alphabet.index(character) for character in text]]]
+
+
+# What the pages' own modules make of the texts that the training scripts made something of.
+ENCODE_CHARACTERS = """async (texts) => {
+  const { lastWindow, normalise } = await import(new URL('generate.js', location.href).href);
+  const alphabet = await (await fetch('alphabet.json')).json();
+  return texts.map((text) =>
+    [...lastWindow(normalise(text, alphabet))].map((character) => alphabet.indexOf(character)));
+}"""
+ENCODE_WORDS = """async (texts) => {
+  const { encode, idsByWord } = await import(new URL('tokenise.js', location.href).href);
+  const ids = idsByWord(await (await fetch('vocabulary.json')).json());
+  return texts.map((text) => [...encode(text, ids)]);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("example", "file", "key", "script"),
+    [
+        ("text_generation", "encoded.json", "indices", ENCODE_CHARACTERS),
+        ("sentiment", "tokens.json", "ids", ENCODE_WORDS),
+    ],
+)
+def test_encoding(
+    examples: str, browser: Browser, example: str, file: str, key: str, script: str
+) -> None:
+    """A page makes of a text what its train.py makes of it."""
+    cases = json.loads((EXAMPLES / example / file).read_text(encoding="utf-8"))
+    with browser.page(f"{examples}{example}/index.html") as page:
+        assert page.evaluate(script, [case["text"] for case in cases]) == [c[key] for c in cases]
 
 
 @pytest.mark.parametrize("model", ["sentiment", "sentiment_stacked"])
