@@ -15,6 +15,7 @@ from tests.frontends.chainer.conftest import Run, chainer_functions, chainer_net
 from tests.frontends.chainer.test_functions import check, program_of, wanted
 from tests.frontends.chainer.test_nets import LISTS, OPEN, STATES, compare, runs
 from webconv.api import compile_program
+from webconv.verify.machines import pairs
 
 __all__ = ["chainer_functions", "chainer_nets", "chainer_python", "page"]
 
@@ -102,7 +103,9 @@ SEVERAL = """async (url, runs) => {
   try {
     for (const inputs of runs) {
       const outputs = await runner.run(inputs);
-      const pairs = Object.entries(outputs).map(([k, v]) => [k, [v.data, v.shape]]);
+      const listed = ([k, v]) => (Array.isArray(v) ? v.map((x, i) => [`${k}/${i}`, x]) : [[k, v]]);
+      const tensors = Object.entries(outputs).flatMap(listed);
+      const pairs = tensors.map(([k, v]) => [k, [v.data, v.shape]]);
       made.push(Object.fromEntries(pairs));
     }
   } finally {
@@ -119,10 +122,7 @@ def test_nets(page: Any, chainer_nets: dict[str, Any], name: str) -> None:
     program = program_of(chainer_nets, name)
     bundle = compile_program(program, "net", "0" * 64, [backend])
     rows = list(runs(chainer_nets, name))
-    given = [
-        {n: {"data": np.ravel(a), "shape": list(np.shape(a))} for n, a in inputs.items()}
-        for inputs, _ in rows
-    ]
+    given = [dict(pairs(inputs)) for inputs, _ in rows]
     made = opened.evaluate(SEVERAL, f"{browser.mount(bundle.files)}{backend}.js", given)
     for outputs, (_, want) in zip(made, rows, strict=True):
         compare({n: np.reshape(data, shape) for n, (data, shape) in outputs.items()}, want)

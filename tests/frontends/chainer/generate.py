@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tests.frontends.chainer.cases import FAMILIES, Case
+from webconv.ir.lists import members
 
 
 def chain_of(case: Case) -> Any:
@@ -63,7 +63,9 @@ def functions(out: Path) -> None:
     for cases in FAMILIES.values():
         for name, case in cases.items():
             try:
-                write_program(found, name, trace(chain_of(case), *case.inputs))
+                # Names say that the inputs are no list.
+                names = [f"xs_{k}" for k in range(len(case.inputs))]
+                write_program(found, name, trace(chain_of(case), *case.inputs, names=names))
             except Exception as error:
                 found[f"{name}/error"] = np.array(f"{type(error).__name__}: {error}")
     np.savez(out, **found)
@@ -78,31 +80,33 @@ def variables(value: Any) -> Any:
     )
 
 
-def inputs_of(run: Any) -> Iterator[Any]:
-    """The arrays of a run; a list is its sequences one after another, and their lengths."""
-    for value in run:
-        if isinstance(value, list):
-            yield np.concatenate(value)
-            yield np.array([len(v) for v in value], np.int32)
-        else:
-            yield value
+def run_chain(net: Any, run: Any) -> Any:
+    """What Chainer gives; examples that are no list are arguments of their own, as in a run."""
+    import chainer
+
+    given = map(variables, run)
+    starred = len(net.examples) > len(run)
+    with chainer.using_config("train", False):
+        return net.chain(*next(given)) if starred else net.chain(*given)
 
 
-def joined(made: Any) -> list[Any]:
-    """Outputs with lists as one array each."""
-    import chainer.functions as F
+def named(graph: Any, made: Any) -> dict[str, Any]:
+    """The arrays that a chain gave by the outputs of its graph, those of a list one by one."""
+    from webconv.frontends.chainer.record import named_outputs
+    from webconv.verify.names import by_name
 
-    return [F.concat(v, axis=0) if isinstance(v, list) else v for v in made]
+    found = named_outputs(made)
+    if not graph.lists.inputs:
+        return {name: v.array for name, v in found.items()}
+    positions = {str(k): v.array for k, v in enumerate(found.values())}
+    return dict(members(by_name(positions, list(graph.outputs), "output", graph.lists.outputs)))
 
 
 def nets(out: Path) -> None:
     """The programs of all chains in `nets`, with inputs and outputs of their runs."""
-    import chainer
-
     from tests.frontends.chainer.nets import FAMILIES as NETS
     from tests.frontends.chainer.plain import PLAIN
     from webconv.frontends.chainer import trace
-    from webconv.frontends.chainer.record import named_outputs
 
     found: dict[str, Any] = {}
     for family, rows in {**NETS, "plain": PLAIN}.items():
@@ -116,12 +120,12 @@ def nets(out: Path) -> None:
                 continue
             write_program(found, key, program)
             for k, run in enumerate(net.runs):
-                with chainer.using_config("train", False):
-                    made = net.chain(*map(variables, run))
-                for n, array in zip(program.main.inputs, inputs_of(run), strict=True):
+                graph = program.main
+                seen = [n for n in graph.inputs if n not in graph.lists.lengths]
+                for n, array in members(dict(zip(seen, run, strict=True))):
                     found[f"{key}/run_{k}/in/{n}"] = array
-                for n, v in named_outputs(joined(made) if family == "lists" else made).items():
-                    found[f"{key}/run_{k}/out/{n}"] = v.array
+                for n, array in named(graph, run_chain(net, run)).items():
+                    found[f"{key}/run_{k}/out/{n}"] = array
     np.savez(out, **found)
 
 

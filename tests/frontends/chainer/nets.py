@@ -276,13 +276,46 @@ class Stack(chainer.Chain):
         return h, list(ys), F.pad_sequence(ys, padding=-1.0)
 
 
+class Translator(chainer.Chain):
+    """An encoder of one list and a decoder of another, which starts at what the first ends at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.source, self.target = L.EmbedID(9, 4), L.EmbedID(7, 4)
+            self.encoder, self.decoder = L.NStepLSTM(2, 4, 5, 0.1), L.NStepLSTM(2, 4, 5, 0.1)
+            self.words = L.Linear(5, 7)
+
+    def forward(self, xs: Any, ys: Any) -> Any:
+        ends = np.cumsum([len(x) for x in xs])[:-1]
+        embedded = F.split_axis(self.source(F.concat(xs, axis=0)), ends, 0)
+        h, c, _ = self.encoder(None, None, embedded)
+        _, _, hs = self.decoder(h, c, [self.target(y) for y in ys])
+        return {"words": [F.softmax(self.words(h)) for h in hs], "all": F.concat(hs, axis=0)}
+
+
 def listed(chain: Any, member: Callable[[int], Any]) -> Net:
     """A chain of a list, run with other numbers of sequences and other lengths than traced."""
     runs = [[[member(n) for n in lengths]] for lengths in ((3, 1, 2), (4,), (2, 7, 3, 1, 5))]
     return Net(seeded(chain), runs[0], runs)
 
 
+def starred() -> Net:
+    """A chain that takes its sequences as arguments, each by itself."""
+    runs = [[[floats(n, 4) for n in lengths]] for lengths in ((5, 3, 2), (3,), (2, 6, 1, 4))]
+    return Net(seeded(shared().NStep("NStepLSTM")), runs[0][0], runs)
+
+
+def translated() -> Net:
+    """Two lists with other lengths, but as many sequences."""
+    pairs = (((3, 1, 2), (2, 2, 5)), ((4,), (3,)), ((1, 2, 3, 4), (4, 3, 2, 6)))
+    runs = [[[words(9, n) for n in a], [words(7, n) for n in b]] for a, b in pairs]
+    return Net(seeded(Translator()), runs[0], runs)
+
+
 LISTS: dict[str, Callable[[], Net]] = {
+    "NStepLSTM": starred,
+    "Translator": translated,
     "Tagger": lambda: listed(Tagger(), lambda n: words(9, n)),
     "NStepGRU": lambda: listed(Stack("NStepGRU"), lambda n: floats(n, 4)),
     "NStepBiRNNReLU": lambda: listed(Stack("NStepBiRNNReLU"), lambda n: floats(n, 4)),

@@ -13,6 +13,7 @@ from tests.backends.test_wasm import instances
 from tests.frontends.chainer.test_functions import program_of
 from webconv.ir import ops
 from webconv.ir.graph import Program
+from webconv.ir.lists import members
 from webconv.passes.recurrences import recognise_recurrences
 
 LINKS = (
@@ -29,7 +30,7 @@ STATES = (
     "StatefulZoneoutLSTM",
 )
 OPEN = ("Pooled", "Steps", "Both", "LSTMClassifier", "GRUNet", "CNNLSTM", "NStepBiLSTM")
-LISTS = ("Tagger", "NStepGRU", "NStepBiRNNReLU")
+LISTS = ("Tagger", "NStepGRU", "NStepBiRNNReLU", "NStepLSTM", "Translator")
 # Traced with plain arrays: the shapes that their inputs have then.
 PLAIN = {
     "LSTMClassifier": ["i32[batch, time]"],
@@ -53,20 +54,31 @@ NETS = [
 ]
 
 
+# A sequence of an input that is a list.
+LIST_INPUT = re.compile(r"(.+)/\d+")
+
+
 def runs(found: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Inputs and outputs of each run."""
+    """Inputs and outputs of each run; outputs that are lists stand array by array."""
     pattern = re.compile(rf"{re.escape(name)}/run_(\d+)/(in|out)/(.+)")
     tables: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
     for key, array in found.items():
         if match := pattern.fullmatch(key):
-            pair = tables.setdefault(int(match[1]), ({}, {}))
-            pair[match[2] == "out"][match[3]] = array
+            inputs, outputs = tables.setdefault(int(match[1]), ({}, {}))
+            of_list = LIST_INPUT.fullmatch(match[3])
+            if match[2] == "out":
+                outputs[match[3]] = array
+            elif of_list:
+                inputs.setdefault(of_list[1], []).append(array)
+            else:
+                inputs[match[3]] = array
     for k in sorted(tables):
         yield tables[k]
 
 
-def compare(got: dict[str, Any], want: dict[str, Any]) -> None:
+def compare(outputs: dict[str, Any], want: dict[str, Any]) -> None:
     """Equal names, shapes and numbers."""
+    got = dict(members(outputs))
     assert list(got) == list(want)
     for name, array in want.items():
         assert got[name].shape == array.shape

@@ -284,7 +284,9 @@ def unified(programs: Sequence[Program], samples: Sequence[Sample]) -> Program:
         State(s.name, groups[2][s.name].type, s.initial) if s.name in groups[2] else s
         for s in first.states
     )
-    return dataclasses.replace(first, entries={"main": Graph(*groups)}, states=states)
+    return dataclasses.replace(
+        first, entries={"main": Graph(*groups, lists=g.lists)}, states=states
+    )
 
 
 def _node(

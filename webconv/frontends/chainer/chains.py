@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +17,8 @@ from webconv.frontends.chainer.align import Mismatch, aligned, samples_of, unifi
 from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.example import Dim as NamedSize
 from webconv.frontends.chainer.example import disturbed, names_of, resized
-from webconv.frontends.chainer.opening import opened
+from webconv.frontends.chainer.links import shown, stripped, with_common_layers
+from webconv.frontends.chainer.opening import REFUSALS, opened
 from webconv.frontends.chainer.ragged import is_ragged
 from webconv.frontends.chainer.record import (
     Sources,
@@ -55,7 +57,7 @@ class Traced:
 
     With `first` it is called as when nothing has been kept yet, and the states after the call are
     outputs too. `entries` are all entries of the chain, if it has several, and `carried` the
-    states that any of them reads.
+    states that any of them reads. `starred` is the list whose arrays are arguments of their own.
     """
 
     chain: Any
@@ -66,6 +68,7 @@ class Traced:
     method: Callable[..., Any] | None = None
     entries: Sequence[Traced] = ()
     carried: Collection[str] = ()
+    starred: str = ""
 
     def __post_init__(self) -> None:
         labels = self.names or parameter_names(self.method or self.chain, len(self.examples))
@@ -85,13 +88,40 @@ class Traced:
             argument, k = known[name]
             argument.arrays[k], argument.axes[k] = _renamed(name, argument.arrays[k], shape)
 
+    def with_star(self) -> Traced | None:
+        """The same with the arrays of `*xs` as a list, if they are two or more that can be one.
+
+        Names of their own, or of their sizes, say that they are inputs of their own.
+        """
+        parameters = [*_signature(self.method or self.chain).parameters.values()]
+        star = next((k for k, p in enumerate(parameters) if p.kind is p.VAR_POSITIONAL), None)
+        if star is None or self.names:
+            return None
+        before, own = self.arguments[:star], self.arguments[star:]
+        arrays = [array for argument in own for array in argument.arrays]
+        plain = not any(a.listed or any(a.axes[0]) or a.label in self.input_shapes for a in own)
+        if len(own) < 2 or not plain or not is_ragged(arrays):
+            return None
+        label = parameters[star].name
+        return dataclasses.replace(
+            self,
+            examples=[*self.examples[:star], arrays],
+            names=[*(a.label for a in before), label],
+            starred=label,
+        )
+
     def with_other_lists(self) -> Traced:
         """The same with one sequence more in each list, and with other lengths."""
         examples = [
-            [resized(a, (k % 3 + 2, *a.shape[1:])) for k, a in enumerate([*arrays, arrays[0]])]
+            [
+                resized(a, ((k + place) % 3 + 2, *a.shape[1:]))
+                for k, a in enumerate([*arrays, arrays[0]])
+            ]
             if argument.listed and is_ragged(argument.arrays)
             else example
-            for argument, example in zip(self.arguments, self.examples, strict=True)
+            for place, (argument, example) in enumerate(
+                zip(self.arguments, self.examples, strict=True)
+            )
             for arrays in [argument.arrays]
         ]
         labels = [a.label for a in self.arguments]
@@ -129,7 +159,7 @@ class Traced:
         given: list[Any] = []
         for argument in self.arguments:
             own = [variables[name] for name in argument.names]
-            given.append(own if argument.listed else own[0])
+            given += own if argument.label == self.starred or not argument.listed else [own]
         return (self.method or self.chain)(*given)
 
     def variables(self, sizes: Sizes, disturb: bool = False) -> dict[str, Any]:
@@ -159,7 +189,7 @@ class Traced:
         def sources() -> Sources:
             return Sources(variables, states, parameters(self.chain), self.carried)
 
-        tape = record(run, sources)
+        tape = record(run, sources, self.chain)
         lists = {a.label: a.names for a in self.arguments if a.listed and is_ragged(a.arrays)}
         return dataclasses.replace(tape, lists=lists)
 
@@ -180,11 +210,14 @@ class Traced:
             ) from error
 
 
+def _signature(chain: Any) -> inspect.Signature:
+    return inspect.signature(getattr(chain, "forward", chain))
+
+
 def parameter_names(chain: Any, count: int) -> list[str]:
     """Names for the arguments of a call of a chain, or of a function."""
-    function = getattr(chain, "forward", chain)
     names: list[str] = []
-    for p in inspect.signature(function).parameters.values():
+    for p in _signature(chain).parameters.values():
         if p.kind is p.VAR_POSITIONAL:
             rest = count - len(names)
             names += [p.name] if rest == 1 else [f"{p.name}_{k}" for k in range(rest)]
@@ -230,7 +263,10 @@ def _renamed(
 
 
 def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Program:
-    """The program of a chain, with sizes open that its steps show to be."""
+    """The program of a chain, with sizes open that its steps show to be.
+
+    The arrays of `*xs` are a list if the chain takes them so, in any number, else inputs each.
+    """
 
     def converted(other: Traced) -> tuple[Program, Tape]:
         return _program(other, name, plugins)
@@ -238,6 +274,9 @@ def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Pro
     def finish(other: Traced, program: Program, base: Tape) -> Program:
         return _finished(other, program, base, name, plugins)
 
+    if (listed := traced.with_star()) is not None:
+        with contextlib.suppress(*REFUSALS):
+            return finish(listed, *converted(listed))
     program, base = converted(traced)
     return opened(traced, program, base, converted, finish) or finish(traced, program, base)
 
@@ -318,14 +357,13 @@ def _with_loops(
     name: str,
     plugins: Mapping[str, Convert],
 ) -> Program:
-    programs = []
     samples = samples_of(looped) if looped else [{}]
-    for sizes in samples:
-        programs.append(_aligned_program(traced, open_, sizes, name, plugins))
+    tapes = [_aligned_tape(traced, open_, sizes) for sizes in samples]
+    programs = [convert(tape, name, plugins) for tape in with_common_layers(tapes)]
     if not looped:
         return programs[0]
     try:
-        return unified([recognise_recurrences(p) for p in programs], samples)
+        return _unified(programs, samples)
     except Mismatch as mismatch:
         names = ", ".join(looped)
         raise UnsupportedError(
@@ -334,16 +372,22 @@ def _with_loops(
         ) from None
 
 
-def _aligned_program(
-    traced: Traced, open_: dict[str, int], fixed: Sizes, name: str, plugins: Mapping[str, Convert]
-) -> Program:
+def _unified(programs: Sequence[Program], samples: Sequence[Sizes]) -> Program:
+    """One program of several lengths, with its layers if they are alike too."""
+    try:
+        made = unified([recognise_recurrences(shown(p)) for p in programs], samples)
+        return stripped(made, programs[0])
+    except Mismatch:
+        return unified([recognise_recurrences(p) for p in programs], samples)
+
+
+def _aligned_tape(traced: Traced, open_: dict[str, int], fixed: Sizes) -> Tape:
     samples = [{**s, **fixed} for s in samples_of(open_)] if open_ else [dict(fixed)]
     tapes = [traced.tape(s) for s in samples]
     try:
-        tape = aligned(tapes, [{k: s[k] for k in open_} for s in samples])
+        return aligned(tapes, [{k: s[k] for k in open_} for s in samples])
     except Mismatch as mismatch:
         raise UnsupportedError(
             f"sizes {', '.join(open_)} cannot stay open: {mismatch}; give them plain numbers in "
             "the example"
         ) from None
-    return convert(tape, name, plugins)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from webconv.frontends.chainer.align import Mismatch, Reciprocal, Varying, resolved
 from webconv.frontends.chainer.interleaved import UNWEAVE
+from webconv.frontends.chainer.links import changed
 from webconv.frontends.chainer.ragged import Item, Lists, Ragged, list_input
-from webconv.frontends.chainer.registry import FUNCTIONS, Applied, Convert
+from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.ir import graph, ops
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.graph import Graph, Program, State, Value
+from webconv.ir.lists import Lists as GraphLists
 from webconv.ir.op import TensorType
 from webconv.passes.driver import rewrite
 
@@ -41,15 +43,16 @@ def check(tape: Tape, table: Mapping[str, Convert]) -> None:
     for name, places in missing.items():
         times = f" ({len(places)} times)" if len(places) > 1 else ""
         near = difflib.get_close_matches(name, table, 1)
-        hint = f"; there is {near[0]}" if near else ""
-        lines.append(f"  {name}{times}, at {places[0]}{hint}")
-    example = next(iter(missing))
-    raise UnsupportedError(
-        "the chain uses functions that are not supported:\n"
-        + "\n".join(lines)
-        + "\nTeach them with --plugin FILE.py, for instance:\n"
-        + f"  def convert(call, x):\n      return ...\n  FUNCTIONS = {{{example!r}: convert}}"
-    )
+        hint = REASONS.get(name) or (f"there is {near[0]}" if near else "")
+        lines.append(f"  {name}{times}, at {places[0]}" + (f"; {hint}" if hint else ""))
+    reason = "the chain uses functions that are not supported:\n" + "\n".join(lines)
+    unknown = [name for name in missing if name not in REASONS]
+    if unknown:
+        reason += (
+            "\nTeach them with --plugin FILE.py, for instance:\n"
+            f"  def convert(call, x):\n      return ...\n  FUNCTIONS = {{{unknown[0]!r}: convert}}"
+        )
+    raise UnsupportedError(reason)
 
 
 def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
@@ -77,7 +80,19 @@ def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
         if leaf.kind == "state"
     ]
     states += [State(n, v.type) for n, v in main.writes.items() if n not in main.reads]
-    return rewrite(Program({"main": main}, tuple(states), name), UNWEAVE)
+    layers = {path: _layer(calls, values) for path, calls in tape.layers.items()}
+    program = Program({"main": main}, tuple(states), name, layers=layers)
+    return changed(program, lambda p: rewrite(p, UNWEAVE))
+
+
+def _layer(calls: Sequence[Sequence[int]], values: Mapping[int, Value | Item]) -> tuple[Value, ...]:
+    """What a link gave, call by call; a list of sequences is one value."""
+    made = [values[number] for call in calls for number in call]
+    return tuple(
+        v.of.values if isinstance(v, Item) else v
+        for v in made
+        if isinstance(v, Value) or v.index == 0
+    )
 
 
 def _list_inputs(tape: Tape, values: dict[int, Value | Item]) -> dict[str, Ragged]:
@@ -86,7 +101,8 @@ def _list_inputs(tape: Tape, values: dict[int, Value | Item]) -> dict[str, Ragge
     found = {}
     for name, members in tape.lists.items():
         own = [leaves[m] for m in members]
-        found[name] = list_input(name, own)
+        taken = {leaf.name for leaf in tape.leaves if leaf.kind in ("input", "state")}
+        found[name] = list_input(name, own, {*taken, *tape.lists})
         for leaf, item in zip(own, found[name].items, strict=True):
             values[leaf.value] = item
     return found
@@ -105,33 +121,55 @@ def _graph(tape: Tape, values: Mapping[int, Value | Item], lists: Mapping[str, R
         if name in first:
             whole = lists[first[name]]
             inputs[first[name]] = whole.values
-            inputs[f"{first[name]}_lengths"] = whole.layout.lengths
+            inputs[whole.layout.lengths.node.name] = whole.layout.lengths
         elif name in found["input"]:
             inputs[name] = found["input"][name]
-    return Graph(inputs, _outputs(tape, values), found["state"], writes)
+    outputs, cut = _outputs(tape, values)
+    given = {name: whole.layout.lengths.node.name for name, whole in lists.items()}
+    return Graph(inputs, outputs, found["state"], writes, lists=GraphLists(given, cut))
 
 
-def _outputs(tape: Tape, values: Mapping[int, Value | Item]) -> dict[str, Value]:
-    """The outputs; the sequences of a list are one, named as the first."""
-    outputs: dict[str, Value] = {}
-    expected: Item | None = None
+def _outputs(
+    tape: Tape, values: Mapping[int, Value | Item]
+) -> tuple[dict[str, Value], dict[str, str]]:
+    """The outputs, and which of them are lists, by the input with their lengths."""
+    made: list[tuple[str, Value | Ragged]] = []
+    left: list[Item] = []
     for name, number in tape.outputs.items():
         value = values[number]
-        if not isinstance(value, Item):
-            outputs[name] = value
-            continue
-        follows = expected is not None and value.of is expected.of
-        if value.index != (expected.index + 1 if follows and expected is not None else 0):
+        first = left[0] if left else None
+        if isinstance(value, Item) and first is None and value.index == 0:
+            made.append((_list_name(name, tape.outputs), value.of))
+            left = value.of.items[1:]
+        elif isinstance(value, Item) and first is not None and value.same(first):
+            left = left[1:]
+        elif isinstance(value, Value) and first is None:
+            made.append((name, value))
+        else:
             raise UnsupportedError("the sequences of a list must be given all, in their order")
-        if value.index == 0:
-            outputs[name] = value.of.values
-        expected = value
-    if all(AUTOMATIC.fullmatch(name) for name in outputs):
-        return {
-            f"output_{k}" if len(outputs) > 1 else "output": v
-            for k, v in enumerate(outputs.values())
-        }
-    return outputs
+    if left:
+        raise UnsupportedError("the sequences of a list must be given all, in their order")
+    if all(AUTOMATIC.fullmatch(name) for name, _ in made):
+        several = len(made) > 1
+        made = [(f"output_{k}" if several else "output", v) for k, (_, v) in enumerate(made)]
+    outputs = {name: v.values if isinstance(v, Ragged) else v for name, v in made}
+    cut = {name: _given_lengths(v) for name, v in made if isinstance(v, Ragged)}
+    return outputs, cut
+
+
+def _list_name(first: str, names: Collection[str]) -> str:
+    """What a list is called whose first sequence is called `first`."""
+    name = first.removesuffix("_0")
+    return first if AUTOMATIC.fullmatch(first) or name in names else name
+
+
+def _given_lengths(whole: Ragged) -> str:
+    lengths = whole.layout.lengths.node
+    if not isinstance(lengths.op, graph.Input):
+        raise UnsupportedError(
+            "it gives sequences of other lengths than its inputs have; join them by F.concat"
+        )
+    return lengths.name
 
 
 def _single(value: Value | Item) -> Value:

@@ -7,7 +7,7 @@ them is done on the whole. B sequences, T the longest, H hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,13 +75,18 @@ class Item:
     of: Ragged
     index: int
 
+    def same(self, other: Item) -> bool:
+        """True for the same sequence of the same list."""
+        return self.of is other.of and self.index == other.index
 
-def list_input(name: str, leaves: Sequence[Leaf]) -> Ragged:
-    """The input that stands for a list of arrays."""
+
+def list_input(name: str, leaves: Sequence[Leaf], taken: Collection[str]) -> Ragged:
+    """The input that stands for a list of arrays; `taken` are the names of others."""
     first = leaves[0].array
-    lengths = graph.input(
-        f"{name}_lengths", TensorType(dtypes.i32, (dims.symbol(f"{name}_count"),))
-    )
+    own = f"{name}_lengths"
+    while own in taken:
+        own += "_"
+    lengths = graph.input(own, TensorType(dtypes.i32, (dims.symbol(f"{name}_count"),)))
     layout = Layout(name, lengths, tuple(len(leaf.array) for leaf in leaves))
     kind = TensorType(from_numpy(first.dtype), (layout.total, *first.shape[1:]))
     return Ragged(graph.input(name, kind), layout)

@@ -110,5 +110,5 @@ def with_first_call(program: Program, first: Program) -> Program:
     writes = {n: chosen(n, v) for n, v in graph.writes.items()}
     writes[name] = constant(np.True_)
     reads = {**graph.reads, name: started}
-    main = Graph(graph.inputs, outputs, reads, writes)
+    main = Graph(graph.inputs, outputs, reads, writes, lists=graph.lists)
     return Program({"main": main}, (*program.states, State(name, kind)), program.name)
