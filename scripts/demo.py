@@ -14,6 +14,8 @@ import numpy as np
 import webconv
 from webconv.cli.console import Console
 from webconv.cli.verify import show
+from webconv.edits import Edits
+from webconv.ir import dims
 from webconv.ir.errors import BrowserError
 from webconv.verify.browser import Browser
 from webconv.verify.machines import instantiate
@@ -21,14 +23,22 @@ from webconv.verify.machines import instantiate
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "text_generation"
 TIMEOUT = 120
-WINDOW, LENGTH, TEMPERATURE = 16, 400, 0.5
+LENGTH, TEMPERATURE = 400, 0.5
+ALPHABET = json.loads((EXAMPLE / "alphabet.json").read_text())
+SHAPE = (dims.symbol("batch"), dims.symbol("time"), len(ALPHABET))
 
 
 def main() -> None:
     """Run the demo; exit 1 if a backend computes something else than NumPy."""
     console = Console()
     console.say("Converting examples/text_generation/char_lstm.h5")
-    bundle = webconv.convert(EXAMPLE / "char_lstm.h5", EXAMPLE / "char_lstm_web", force=True)
+    bundle = webconv.convert(
+        EXAMPLE / "char_lstm.h5",
+        EXAMPLE / "char_lstm_web",
+        force=True,
+        input_shapes={"input_layer": SHAPE},
+        edits=Edits(stateful=("lstm",)),
+    )
     try:
         with Browser() as browser:
             console.say(f"Checking every backend in {browser.version}")
@@ -57,18 +67,18 @@ def write_in_page(browser: Browser) -> str:
 
 
 def write_in_process(bundle: webconv.Bundle) -> str:
-    """A text by the bundle's wasm module, drawn at the page's temperature."""
-    alphabet = json.loads((EXAMPLE / "alphabet.json").read_text())
+    """A text by the bundle's wasm module, a character at a time, at the page's temperature."""
     seed = json.loads((EXAMPLE / "seeds.json").read_text())[0]
     instance, rng = instantiate(bundle), np.random.default_rng(7)
     (name,), (result,) = bundle.program.main.inputs, bundle.program.main.outputs
-    text = seed
+    text = unread = seed
     for _ in range(LENGTH):
-        window = np.zeros((1, WINDOW, len(alphabet)), np.float32)
-        for step, character in enumerate(text[-WINDOW:].rjust(WINDOW, "\n")):
-            window[0, step, alphabet.index(character)] = 1
-        chances = instance.run({name: window})[result][0].astype(np.float64) ** (1 / TEMPERATURE)
-        text += alphabet[rng.choice(len(alphabet), p=chances / chances.sum())]
+        indices = [ALPHABET.index(character) for character in unread]
+        characters = np.eye(len(ALPHABET), dtype=np.float32)[None, indices]
+        chances = instance.run({name: characters})[result][0].astype(np.float64)
+        chances **= 1 / TEMPERATURE
+        unread = ALPHABET[rng.choice(len(ALPHABET), p=chances / chances.sum())]
+        text += unread
     return text[len(seed) :]
 
 
