@@ -43,7 +43,10 @@ def make_stateful(program: Program, layer: str) -> Program:
 
 
 def _recurrent(program: Program, layer: str) -> list[Node]:
-    """The recurrent operators of a layer: behind its outputs, and not behind another layer's."""
+    """The recurrent operators of a layer: behind its outputs, and not behind another layer's.
+
+    Where some are called like the layer, it is those: of a loop the layer's outputs are not all.
+    """
     own = set(program.layers.get(layer, ()))
     others = {v for values in program.layers.values() for v in values} - own
     reached: set[Node] = set()
@@ -54,7 +57,8 @@ def _recurrent(program: Program, layer: str) -> list[Node]:
             reached.add(node)
             stack += [v.node for v in node.inputs if v is not None and v not in others]
     order = toposort(own)
-    return [n for n in order if n in reached and isinstance(n.op, Recurrent)]
+    found = [n for n in order if n in reached and isinstance(n.op, Recurrent)]
+    return [n for n in found if f"{n.name}/".startswith(f"{layer}/")] or found
 
 
 def _carry(program: Program, node: Node, name: str) -> Program:

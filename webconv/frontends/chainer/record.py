@@ -14,6 +14,7 @@ import chainer
 import numpy as np
 
 from webconv.frontends.chainer.composites import composites
+from webconv.frontends.chainer.links import Calls, numbered
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.op import Array
@@ -30,6 +31,7 @@ class Seen:
     attributes: Mapping[str, Any]
     arrays: Sequence[Array]
     where: str
+    link: str
 
 
 class Watch(chainer.FunctionHook):  # type: ignore[misc]
@@ -37,7 +39,8 @@ class Watch(chainer.FunctionHook):  # type: ignore[misc]
 
     name = "webconv"
 
-    def __init__(self) -> None:
+    def __init__(self, links: Calls) -> None:
+        self.links = links
         self.calls: dict[int, Seen] = {}
 
     def forward_preprocess(self, function: Any, in_data: Any) -> None:
@@ -45,7 +48,9 @@ class Watch(chainer.FunctionHook):  # type: ignore[misc]
         own = getattr(function, "function", function)
         attributes = {k: v for k, v in vars(own).items() if k not in BOOKKEEPING}
         # The function is kept too: its id must not be given to another.
-        self.calls[id(function)] = Seen(function, attributes, tuple(in_data), user_line())
+        self.calls[id(function)] = Seen(
+            function, attributes, tuple(in_data), user_line(), self.links.path
+        )
 
 
 BOOKKEEPING = frozenset(vars(chainer.FunctionNode())) | {
@@ -103,18 +108,20 @@ def parameters(chain: Any) -> dict[int, tuple[str, Any]]:
 
 
 def record(
-    run: Callable[[], tuple[Any, Mapping[str, Any]]], sources: Callable[[], Sources]
+    run: Callable[[], tuple[Any, Mapping[str, Any]]], sources: Callable[[], Sources], chain: Any
 ) -> Tape:
-    """The tape of `run()`, which gives what the chain gave and the states after it.
+    """The tape of `run()`, which gives what `chain` gave and the states after it.
 
     `sources` is asked after the run, when parameters that a first call makes are there.
     """
-    watch = Watch()
+    links = Calls(chain)
+    watch = Watch(links)
     with (
         chainer.using_config("train", False),
         chainer.using_config("enable_backprop", True),
         chainer.using_config("use_ideep", "never"),
         watch,
+        links.noting(),
         composites(),
     ):
         try:
@@ -159,6 +166,7 @@ class _Walk:
 
     def __init__(self, watch: Watch, sources: Sources) -> None:
         self.seen = watch.calls
+        self.links = watch.links.results
         self.inputs = sources.inputs
         self.states = sources.states
         self.carried = sources.carried
@@ -202,7 +210,8 @@ class _Walk:
                 self._leaf(v.node, v.array)
         after = {name: states[name].array for name in written}
         names = tuple(self.inputs)
-        return Tape(self.leaves, self.calls, made, written, results, names, after)
+        layers = numbered(self.links, self.numbers)
+        return Tape(self.leaves, self.calls, made, written, results, names, after, layers=layers)
 
     def _is_written(self, name: str, after: Any) -> bool:
         """True for a state that this call reads, or that it changes and another entry reads."""
@@ -247,6 +256,7 @@ class _Walk:
                 tuple(self.numbers[id(n)] for n in function.inputs),
                 tuple(outputs),
                 seen.where,
+                seen.link,
             )
         )
 

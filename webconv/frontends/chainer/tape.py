@@ -35,7 +35,7 @@ class Call:
     """A function on values `inputs`; it made `outputs`, None where nothing reads one.
 
     `name` is the class of the function, `attributes` what it was made with, `where` the line of
-    the user's that called it.
+    the user's that called it, `link` the path of the link that did.
     """
 
     name: str
@@ -43,11 +43,12 @@ class Call:
     inputs: tuple[int, ...]
     outputs: tuple[int | None, ...]
     where: str
+    link: str = ""
 
     @property
     def label(self) -> str:
         """What its node is called."""
-        return self.name
+        return f"{self.link}/{self.name}" if self.link else self.name
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Tape:
     """Leaves and calls in an order in which they can be computed; outputs and writes by name.
 
     `results` are the arrays that the chain gave, `written` the states after it, `inputs` the names
-    of its inputs in order, `lists` those that are sequences of one list, by its name.
+    of its inputs in order, `lists` those that are sequences of one list, by its name. `layers` has
+    the values that links gave in each call, by the link's path.
     """
 
     leaves: Sequence[Leaf]
@@ -66,3 +68,4 @@ class Tape:
     inputs: Sequence[str] = ()
     written: Mapping[str, Array] = field(default_factory=dict)
     lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    layers: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
