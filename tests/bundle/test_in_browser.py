@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import webconv
-from tests.bundle.programs import HOSTILE, counter, dense, hostile, lookup, two_entries
+from tests.bundle.programs import HOSTILE, counter, dense, hostile, listed, lookup, two_entries
 from webconv.api import Bundle
 from webconv.verify.browser import Browser
 from webconv.verify.errors import ScriptError
@@ -47,7 +47,7 @@ RUN = """async (url, options, runs) => {
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
     folder = tmp_path_factory.mktemp("bundles")
-    programs = (dense(), lookup(), counter(), two_entries())
+    programs = (dense(), lookup(), counter(), two_entries(), listed())
     made = {p.name: webconv.convert(p, folder / p.name) for p in programs}
     return made | {"hostile": webconv.convert(hostile(), folder / "hostile")}
 
@@ -72,7 +72,7 @@ def until(page: Page, condition: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", ["dense", "lookup", "counter", "two", "hostile"])
+@pytest.mark.parametrize("name", ["dense", "lookup", "counter", "two", "listed", "hostile"])
 def test_every_backend_agrees_with_numpy(
     bundles: dict[str, Bundle], browser: Browser, name: str, backend: str
 ) -> None:
@@ -276,7 +276,7 @@ def test_loading_is_aborted(bundles: dict[str, Bundle], browser: Browser, page: 
     assert code == "aborted"
 
 
-@pytest.mark.parametrize("name", ["dense", "lookup", "counter", "two", "hostile"])
+@pytest.mark.parametrize("name", ["dense", "lookup", "counter", "two", "listed", "hostile"])
 def test_the_page_runs_every_backend(
     bundles: dict[str, Bundle], browser: Browser, name: str
 ) -> None:
@@ -306,6 +306,35 @@ def test_the_page_shows_errors_of_the_visitor(bundles: dict[str, Bundle], browse
         page.call(lambda p: p.fill("textarea", "9, 1"))
         page.call(lambda p: p.click("button[type=submit]"))
         until(page, "document.querySelector('#status').textContent.startsWith('shape')")
+
+
+def test_the_page_takes_and_shows_lists(bundles: dict[str, Bundle], browser: Browser) -> None:
+    with browser.page(browser.mount(bundles["listed"].path)) as page:
+        until(page, "document.querySelector('#status').textContent.endsWith('a run')")
+        assert "words: list of i32 [length], each in a line" in page.text("#inputs")
+        assert page.text("#sizes") == ""
+        page.call(lambda p: p.fill("textarea", "1, 2, 3\n\n4"))
+        page.call(lambda p: p.click("button[type=submit]"))
+        until(page, "document.querySelector('#outputs').textContent.includes('rows[1] f32 [1, 3]')")
+        assert "rows[0] f32 [3, 3]" in page.text("#outputs")
+        assert "rows[2]" not in page.text("#outputs")
+        page.call(lambda p: p.fill("textarea", "1, 2\n99"))
+        page.call(lambda p: p.click("button[type=submit]"))
+        until(page, "document.querySelector('#status').className === 'error'")
+        assert page.text("#status").startswith("vocabulary: 'words[1]'")
+
+
+def test_code_for_lists_comes_with_models_that_have_some(
+    bundles: dict[str, Bundle], browser: Browser, page: Page
+) -> None:
+    for name in ("dense", "listed"):
+        before = len(browser.server.visits)
+        page.evaluate(RUN, serve(browser, bundles[name]), {"backendOrder": "wasm"}, [])
+        visits = {v.path.rpartition("/")[2] for v in browser.server.visits[before:]}
+        assert ("lists.js" in visits) == (name == "listed")
+        assert ("class ListEntry" in (bundles[name].path / "wasm.js").read_text()) == (
+            name == "listed"
+        )
 
 
 def test_hostile_names_run_nothing(bundles: dict[str, Bundle], browser: Browser) -> None:
