@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from webconv.frontends.chainer import patterns
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
-from webconv.ir import dims, graph, ops
+from webconv.ir import dims
 from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.graph import Constant, Graph, Input, Node, Program, State, Value
@@ -240,22 +241,15 @@ def _leaf(leaves: Sequence[Leaf], samples: Sequence[Sample], reader: Call | None
         return dataclasses.replace(first, shape=shape)
     if all(np.array_equal(a, first.array, equal_nan=a.dtype.kind == "f") for a in arrays):
         return first
-    made = _made_of_sizes(arrays, shape)
-    if made is None:
-        raise Mismatch(f"an array that is no Variable differs{where}")
-    return dataclasses.replace(first, kind="made", array=made, shape=shape)
-
-
-def _made_of_sizes(arrays: Sequence[Any], shape: tuple[Dim, ...]) -> Any:
-    """The one element of arrays that are full of it, or nothing but 0, 1, 2, ... ."""
-    first = arrays[0]
-    if all(isinstance(n, int) for n in shape):
-        return None
-    if all(a.size and np.all(a == first.flat[0]) for a in arrays):
-        return np.asarray(first.flat[0])
-    if first.ndim == 1 and all(np.array_equal(a, np.arange(a.size)) for a in arrays):
-        return np.arange(2).astype(first.dtype)
-    return None
+    pattern = patterns.found(arrays, shape, samples, fit)
+    if pattern is None:
+        advice = (
+            "; make it with chainer.functions of np.arange, or keep a table of the longest in the "
+            "chain and take its first rows"
+        )
+        open_ = any(isinstance(n, dims.Expr) for n in shape)
+        raise Mismatch(f"an array that is no Variable differs{where}" + (advice if open_ else ""))
+    return dataclasses.replace(first, kind="made", shape=shape, pattern=pattern)
 
 
 def unified(programs: Sequence[Program], samples: Sequence[Sample]) -> Program:
@@ -311,11 +305,9 @@ def _constant(nodes: Sequence[Node], samples: Sequence[Sample]) -> tuple[Value, 
     found = [a for a in arrays if a is not None]
     if len({a.ndim for a in found}) == 1:
         shape = tuple(fit(list(ns), samples) for ns in zip(*(a.shape for a in found), strict=True))
-        made = _made_of_sizes(found, shape)
-        if made is not None and made.ndim == 0:
-            return (ops.Expand(shape)(graph.constant(made)),)
-        if made is not None:
-            return (ops.Cast(from_numpy(first.dtype))(ops.Iota(shape[0])()),)
+        pattern = patterns.found(found, shape, samples, fit)
+        if pattern is not None:
+            return (pattern.value(shape, from_numpy(first.dtype)),)
     raise Mismatch(f"a constant of {first.dtype}{list(first.shape)} depends on the size")
 
 

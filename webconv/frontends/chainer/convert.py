@@ -16,7 +16,7 @@ from webconv.frontends.chainer.links import changed
 from webconv.frontends.chainer.ragged import Item, Lists, Ragged, list_input
 from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
-from webconv.ir import graph, ops
+from webconv.ir import graph
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.graph import Graph, Program, State, Value
@@ -183,20 +183,9 @@ def _leaf(leaf: Leaf) -> Value:
     shape = leaf.shape if leaf.shape is not None else leaf.array.shape
     if leaf.kind in ("input", "state"):
         return graph.input(leaf.name, TensorType(dtype, tuple(shape)))
-    if leaf.kind == "made":
-        made: Value = _made_of_sizes(leaf)
-        return made
+    if leaf.pattern is not None:
+        return leaf.pattern.value(tuple(shape), dtype)
     return graph.constant(np.array(leaf.array, order="C"), leaf.name)
-
-
-def _made_of_sizes(leaf: Leaf) -> Any:
-    """A constant whose sizes are symbols: one number everywhere, or 0, 1, 2, ... ."""
-    assert leaf.shape is not None
-    if leaf.array.ndim == 0:
-        element = graph.constant(leaf.array.reshape(()), leaf.name)
-        return ops.Expand(tuple(leaf.shape))(element)
-    (size,) = leaf.shape
-    return ops.Cast(from_numpy(leaf.array.dtype))(ops.Iota(size)())
 
 
 def _initial(leaf: Leaf) -> Any:

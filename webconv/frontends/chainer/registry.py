@@ -23,7 +23,7 @@ _JUDGES = "it compares with the right answers; convert the chain that makes its 
 
 # Classes that are not converted, and why.
 REASONS: dict[str, str] = {
-    "Gaussian": "it draws at random; give what is drawn as an input: F.gaussian(..., eps=noise)",
+    "Gaussian": "it draws at random; let an input be drawn from: F.gaussian(..., eps=noise.array)",
     "GumbelSoftmax": "it draws at random; use F.softmax of what is drawn from",
     **dict.fromkeys(("Dropout", "Zoneout", "BatchRenormalizationFunction"), _TRAINING),
     "DecorrelatedBatchNormalizationFunction": _TRAINING,

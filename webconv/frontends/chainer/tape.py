@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from webconv.frontends.chainer.patterns import Pattern
 from webconv.ir.dims import Dim
 from webconv.ir.op import Array
 
@@ -19,8 +20,7 @@ class Leaf:
     """A value that no function made.
 
     `kind` is input, state, parameter or constant; `value` is the number it has. `shape` has the
-    symbols of an input, or of a constant that is made of sizes: kind `made`, whose array is its
-    only element, or the start of 0, 1, 2, ... .
+    symbols of an input, or of a constant that is made of sizes: kind `made`, as `pattern` says.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class Leaf:
     array: Array
     value: int
     shape: tuple[Dim, ...] | None = None
+    pattern: Pattern | None = None
 
 
 @dataclass(frozen=True)
