@@ -24,7 +24,8 @@ export function loadOptions() {
 export async function loadModel(open, before) {
   setState('running', 'Loading the model');
   const { load } = await open().catch((cause) => {
-    const message = 'The model of this page is not converted yet: README.md has the command.';
+    const message =
+      'The model of this page is not converted yet: README.md of the examples has the command.';
     throw new Error(message, { cause });
   });
   await before?.dispose();
@@ -74,19 +75,27 @@ let last = Promise.resolve();
 export const inTurn = (action) => () => (last = last.then(action).catch(showError));
 
 /**
- * Writes the page's state where a style sheet, and a test, can see it.
+ * Writes the page's state where a style sheet, and a test, can see it; what is live is not read
+ * out half done.
  * @param {'ready' | 'running' | 'done' | 'error'} state
  * @param {string} [message] for people; without one the last stays
  */
 export function setState(state, message) {
   document.body.dataset.state = state;
+  for (const live of document.querySelectorAll('[aria-live]')) {
+    live.ariaBusy = String(state === 'running');
+  }
   if (message !== undefined) element('status').textContent = message;
 }
 
-/** @param {unknown} error */
+/** @param {any} error */
 export function showError(error) {
   console.error(error);
-  setState('error', error instanceof Error ? error.message : String(error));
+  const hint =
+    error?.code === 'no-backend' && query.has('backend')
+      ? '. Without ?backend= in its address the page takes what works here; with ?software=1 also a GPU in software'
+      : '';
+  setState('error', `${error?.message ?? error}${hint}.`);
 }
 
 /**

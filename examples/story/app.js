@@ -1,5 +1,6 @@
 import * as page from '../page.js';
 import { seededRandom } from '../sampling.js';
+import { markChosen, showFable } from './fable.js';
 import { measure, tell, windows } from './story.js';
 
 const { element } = page;
@@ -40,9 +41,7 @@ const doing = (action) => () => {
 function choose(places) {
   turn += 1;
   chosen = places;
-  for (const [place, button] of [...element('fable').children].entries()) {
-    button.dataset.order = chosen.indexOf(place) + 1 || '';
-  }
+  markChosen(element('fable'), chosen);
   element('story').replaceChildren();
   for (const place of chosen) write(fable[place], 'chosen');
 }
@@ -69,6 +68,7 @@ function showGuesses(probabilities) {
 async function continueStory(/** @type {number} */ mine) {
   if (!runner) return;
   page.setState('running', 'Telling');
+  element('stop').disabled = false;
   const inFable = new Set(windows(fable).map(({ window, after }) => `${window} ${after}`));
   const begin = chosen.map((place) => fable[place]);
   let [told, spent] = [0, 0];
@@ -82,6 +82,7 @@ async function continueStory(/** @type {number} */ mine) {
     const pause = 1000 / element('pace').valueAsNumber - step.milliseconds;
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
+  element('stop').disabled = true;
   page.setState(
     'done',
     told ? `${page.describeRun(runner, spent / told)}, ${told} words` : 'Stopped',
@@ -107,21 +108,11 @@ async function useModel() {
   page.setState('ready', `Ready on ${runner.report.backend}`);
 }
 
-/** Shows the fable, with its words to click. */
-function showFable() {
-  for (const [place, word] of fable.entries()) {
-    const button = document.createElement('button');
-    button.textContent = word;
-    button.addEventListener('click', () => choose([...chosen.slice(1), place]));
-    element('fable').append(button);
-  }
-}
-
 const model = page.offerChoice('model', doing(useModel));
 doing(async () => {
   fable = (await (await fetch('belling_the_cat.txt')).text()).trim().split(' ');
   vocabulary = await page.fetchJson('vocabulary.json');
-  showFable();
+  showFable(element('fable'), fable, (place) => choose([...chosen.slice(1), place]));
   choose([0, 1, 2]);
   element('any').addEventListener('click', () => choose(chosen.map(anyPlace)));
   element('continue').addEventListener('click', () => {

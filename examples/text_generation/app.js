@@ -58,15 +58,14 @@ async function generate(runner, alphabet, way) {
 function setRunning(running) {
   element('generate').disabled = running;
   element('stop').disabled = !running;
-  element('text').setAttribute('aria-busy', String(running));
 }
 
 try {
   const [alphabet, seeds] = await Promise.all(['alphabet.json', 'seeds.json'].map(page.fetchJson));
-  const runner = await page.loadModel(() => import('./char_lstm_web/index.js'));
   const reads = page.offerChoice('reads');
   page.offerChips('seeds', (seed) => (element('prompt').value = seed), seeds);
   element('prompt').value = element('shown-prompt').textContent = seeds[0];
+  const runner = await page.loadModel(() => import('./char_lstm_web/index.js'));
   element('temperature').addEventListener('input', () => {
     element('shown-temperature').textContent = element('temperature').valueAsNumber.toFixed(2);
   });

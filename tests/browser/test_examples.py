@@ -79,12 +79,22 @@ def finish(page: Page, name: str) -> None:
     assert page.errors == []
 
 
-def test_hello(examples: str, browser: Browser) -> None:
-    with browser.page(f"{examples}hello_rnn/index.html") as page:
-        page.wait_for("() => document.body.textContent.includes('0.3905')", timeout=60)
-        finish(page, "hello_rnn")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_hello(examples: str, browser: Browser, backend: str) -> None:
+    """The numbers of make.py; a field that is half typed changes nothing."""
+    address = f"{examples}hello_rnn/index.html?software=1&backend={backend}"
+    with browser.page(address) as page:
+        wait(page, "done")
+        assert re.findall(r"-?\d\.\d{4}", page.text("#output")) == FIRST_SHOWN
+        page.call(lambda p: p.fill("#inputs input", ""))
+        page.call(lambda p: p.fill("#inputs input", "1"))
+        wait(page, "done")
+        assert re.findall(r"-?\d\.\d{4}", page.text("#output")) == FIRST_SHOWN
+        assert page.text("#status").startswith(backend)
+        finish(page, f"hello_rnn_{backend}")
 
 
+FIRST_SHOWN = ["0.3905", "-0.2439", "-0.2640", "-0.6631"]
 WRITTEN = {
     "window": "make upon a daughter with me to her and ",
     "steps": "make the part of the world and a head, a",
@@ -214,3 +224,32 @@ def test_sentiment(
         wait(page, "done")
         assert float(page.text("#accuracy").removesuffix("%").strip()) >= 82
         finish(page, model)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_sentiment_as_typed(examples: str, browser: Browser, backend: str) -> None:
+    """The verdict follows the text; words that are not read are told apart."""
+    address = f"{examples}sentiment/index.html?software=1&backend={backend}"
+    with browser.page(address) as page:
+        wait(page, "ready")
+        assert page.text("#verdict") == "73 % positive"
+        page.call(lambda p: p.click("#examples button"))
+        wait(page, "ready")
+        bad = int(page.text("#verdict").split()[0])
+        page.call(lambda p: p.fill("#review", "Wonderful, a zyzzyva of a film, I loved it"))
+        wait(page, "ready")
+        good = int(page.text("#verdict").split()[0])
+        assert bad < 10
+        assert good > 90
+        assert page.text("#words .unknown") == "zyzzyva"
+        assert page.text("#status").startswith(backend)
+        finish(page, f"sentiment_typed_{backend}")
+
+
+def test_no_backend(examples: str, browser: Browser) -> None:
+    """A page that cannot have the backend it was told to take says why, and what else there is."""
+    with browser.page(f"{examples}hello_rnn/index.html?backend=webgpu") as page:
+        wait(page, "error")
+        assert re.match(r"no backend could start: webgpu: .*software", page.text("#status"))
+        assert page.text("#status").endswith("with ?software=1 also a GPU in software.")
+        page.screenshot(SCREENSHOTS / "no_backend.png")

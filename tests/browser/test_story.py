@@ -124,3 +124,18 @@ def test_any_three_words(address: str, browser: Browser) -> None:
         click(page, "#stop")
         wait(page, "done")
         assert page.errors == []
+
+
+def test_by_keyboard(address: str, browser: Browser) -> None:
+    """The fable is one stop of the Tab key; arrow keys go from word to word, Enter chooses one."""
+    with browser.page(address) as page:
+        wait(page, "ready")
+        page.call(lambda p: p.focus("nav a"))
+        for key in ("Tab", *["ArrowRight"] * 4, "ArrowLeft", "Enter", "Tab", "ArrowRight"):
+            page.call(lambda p, k=key: p.keyboard.press(k))
+        wait(page, "ready")
+        assert told(page) == "ago, the"
+        assert page.evaluate("() => document.activeElement.value") == "story_two_layers"
+        chosen = "#fable [aria-pressed=true]"
+        count = page.evaluate("(s) => document.querySelectorAll(s).length", chosen)
+        assert count == 3
