@@ -56,3 +56,13 @@ def chainer_nets(chainer_python: Run, tmp_path_factory: pytest.TempPathFactory) 
     assert made.returncode == 0, made.stderr
     with np.load(out) as found:
         return dict(found)
+
+
+@pytest.fixture(scope="session")
+def chainer_zoo(chainer_python: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The programs of all networks of the zoo, traced now, with what Chainer computes."""
+    out = tmp_path_factory.mktemp("chainer") / "zoo.npz"
+    made = chainer_python("-m", "tests.frontends.chainer.generate", "zoo", out)
+    assert made.returncode == 0, made.stderr
+    with np.load(out) as found:
+        return dict(found)

@@ -2,6 +2,7 @@
 
     python -m tests.frontends.chainer.generate functions OUT.npz
     python -m tests.frontends.chainer.generate nets OUT.npz
+    python -m tests.frontends.chainer.generate zoo OUT.npz
     python -m tests.frontends.chainer.generate oracles FOLDER
 
 A program is handed over as its text form, constants beside it.
@@ -11,12 +12,16 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tests.frontends.chainer.cases import FAMILIES, Case
+from tests.frontends.chainer.zoo import ZOO
 from webconv.ir.lists import members
 
 
@@ -32,14 +37,24 @@ def chain_of(case: Case) -> Any:
     return Function()
 
 
+@contextmanager
+def plain_chainer() -> Iterator[None]:
+    """Chainer's own functions at inference, with the names that NumPy has dropped."""
+    import chainer
+
+    from webconv.frontends.chainer.composites import composites, composites_off
+
+    with chainer.using_config("train", False), composites(), composites_off():
+        yield
+
+
 def expected(case: Case) -> dict[str, Any]:
     """What Chainer gives, by output."""
     import chainer
 
-    from webconv.frontends.chainer.composites import composites, composites_off
     from webconv.frontends.chainer.record import named_outputs
 
-    with chainer.using_config("train", False), composites(), composites_off():
+    with plain_chainer():
         made = named_outputs(chain_of(case)(*map(chainer.Variable, case.inputs)))
     return {name: v.array if isinstance(v, chainer.Variable) else v for name, v in made.items()}
 
@@ -82,23 +97,26 @@ def variables(value: Any) -> Any:
 
 def run_chain(net: Any, run: Any) -> Any:
     """What Chainer gives; examples that are no list are arguments of their own, as in a run."""
-    import chainer
-
     given = map(variables, run)
     starred = len(net.examples) > len(run)
-    with chainer.using_config("train", False):
+    with plain_chainer():
         return net.chain(*next(given)) if starred else net.chain(*given)
 
 
 def named(graph: Any, made: Any) -> dict[str, Any]:
     """The arrays that a chain gave by the outputs of its graph, those of a list one by one."""
+    import chainer
+
     from webconv.frontends.chainer.record import named_outputs
     from webconv.verify.names import by_name
 
-    found = named_outputs(made)
+    found = {
+        name: v.array if isinstance(v, chainer.Variable) else v
+        for name, v in named_outputs(made).items()
+    }
     if not graph.lists.inputs:
-        return {name: v.array for name, v in found.items()}
-    positions = {str(k): v.array for k, v in enumerate(found.values())}
+        return found
+    positions = {str(k): array for k, array in enumerate(found.values())}
     return dict(members(by_name(positions, list(graph.outputs), "output", graph.lists.outputs)))
 
 
@@ -106,10 +124,22 @@ def nets(out: Path) -> None:
     """The programs of all chains in `nets`, with inputs and outputs of their runs."""
     from tests.frontends.chainer.nets import FAMILIES as NETS
     from tests.frontends.chainer.plain import PLAIN
+
+    write_nets(out, {**NETS, "plain": PLAIN})
+
+
+def zoo(out: Path) -> None:
+    """The same of the networks that people write."""
+    families = {name: import_module(f"tests.frontends.chainer.zoo_{name}").ROWS for name in ZOO}
+    write_nets(out, families)
+
+
+def write_nets(out: Path, families: Mapping[str, Mapping[str, Callable[[], Any]]]) -> None:
+    """The programs of chains, with inputs and outputs of their runs, in one file."""
     from webconv.frontends.chainer import trace
 
     found: dict[str, Any] = {}
-    for family, rows in {**NETS, "plain": PLAIN}.items():
+    for family, rows in families.items():
         for name, make in rows.items():
             key = f"{family}/{name}"
             net = make()
@@ -141,4 +171,5 @@ def oracles(folder: Path) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    {"functions": functions, "nets": nets, "oracles": oracles}[sys.argv[1]](Path(sys.argv[2]))
+    tasks = {"functions": functions, "nets": nets, "zoo": zoo, "oracles": oracles}
+    tasks[sys.argv[1]](Path(sys.argv[2]))

@@ -1,0 +1,26 @@
+"""The networks of the zoo by name: what `zoo_<family>` makes where Chainer is."""
+
+from __future__ import annotations
+
+ZOO = {
+    "images": (
+        *("MLP", "VGG", "AlexNet", "GoogLeNet", "GoogLeNetBN", "ResNet", "ResNeXt", "NIN"),
+        *("MobileNet", "ShuffleNet", "DenseNet", "SqueezeExcite", "Capsules", "Straightened"),
+        *("Siamese", "Pyramid"),
+    ),
+    "pictures": (
+        *("Generator", "Discriminator", "UNet", "CroppedUNet", "VAE", "Style", "CycleGAN"),
+        *("SegNet", "Segmentation", "SuperResolution", "Boxes", "Yolo", "Masked", "Tied"),
+    ),
+    "text": (
+        *("RNNForLM", "ContinuousBoW", "SkipGram", "RNNEncoder", "CNNEncoder", "Seq2seq"),
+        *("Memory", "CRFTagger", "Attention", "WaveNet", "QRNN"),
+    ),
+    "attention": ("Transformer", "TransformerOpen", "GPT", "GPTOpen", "GGNN", "PointNet"),
+    "links": (
+        *("Dueling", "Categorical", "A3C", "Actor", "Mixture", "Sequential", "Copies"),
+        *("Perceptrons", "Sundry", "Branching", "Predictor"),
+    ),
+}
+
+NAMES = [f"{family}/{name}" for family, names in ZOO.items() for name in names]
