@@ -160,12 +160,12 @@ class Instance:
             if name not in graph.reads and name not in graph.writes:
                 continue
             shape = _evaluated(state.type, sizes)
+            held = self._held().get(name, shape)
+            if held != shape and name in graph.reads:
+                raise ShapeError(f"state {name!r} holds {held}, but these inputs need {shape}")
             value = self._parked.pop(name, None)
             if value is None and name not in self._shapes:
                 value = _initial(state, shape)
-            held = self._shapes[name] if value is None else value.shape
-            if held != shape and name in graph.reads:
-                raise ShapeError(f"state {name!r} holds {held}, but these inputs need {shape}")
             if value is not None and held == shape:
                 self._write(self._state(name), _stored(value, state.type.dtype.name))
             self._shapes[name] = shape

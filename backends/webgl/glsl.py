@@ -7,6 +7,7 @@ lacks stands in HELPERS, printed where it is used. PROLOGUE goes before every sh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +95,40 @@ ivec4 ifetch(isampler2D s, ivec2 p) {
   return texelFetch(s, p, 0);
 }
 """
+
+# Row k of a batch becomes row `rows[k]` of what there was: `inner` elements along and below an
+# axis of `before` rows, of which there are `count` now.
+SELECT = """\
+// states.select
+uniform SAMPLER s;
+uniform isampler2D rows;
+uniform int inner, count, before;
+out VECTOR o;
+void main() {
+  int t = texel(ivec2(gl_FragCoord.xy));
+  VECTOR found;
+  for (int c = 0; c < 4; c++) {
+    int e = 4 * t + c, line = e / inner, outer = line / count, k = line - outer * count;
+    int row = texelFetch(rows, at_line(k >> 2), 0)[k & 3];
+    int from = (outer * before + row) * inner + e - line * inner;
+    found[c] = texelFetch(s, at_band(from >> 2), 0)[from & 3];
+  }
+  o = found;
+}
+"""
+
+
+def select_programs() -> list[dict[str, Any]]:
+    """The programs that select rows of states: of floats and of integers."""
+    return [
+        {
+            "samplers": ["s", "rows"],
+            "sizes": ["inner", "count", "before"],
+            "code": SELECT.replace("SAMPLER", sampler).replace("VECTOR", vector),
+        }
+        for sampler, vector in (("FLOATS", "FLOAT4"), ("isampler2D", "ivec4"))
+    ]
+
 
 HELPERS = {
     "floordiv": """\

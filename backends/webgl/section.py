@@ -11,7 +11,7 @@ from webconv.backends.kernel import Buffer, Entry, Kernel, Loop, Step, kernels
 from webconv.backends.plan import plan_slots
 from webconv.backends.webgl.draws import Draw, draws
 from webconv.backends.webgl.figures import draws_per_run, texture_bytes
-from webconv.backends.webgl.glsl import PROLOGUE
+from webconv.backends.webgl.glsl import PROLOGUE, select_programs
 from webconv.backends.webgl.shader import Shader, element, shader
 from webconv.ir import dims
 from webconv.ir.dims import Dim
@@ -31,11 +31,13 @@ class Section:
     def describe(self, entries: Iterable[tuple[Entry, Collection[Buffer]]]) -> dict[str, Any]:
         """The whole section; an entry comes with the buffers that have a block per iteration."""
         self.entries = [self._entry(e, history) for e, history in entries]
+        select = {"select": select_programs()} if self.program.states else {}
         return {
             "prologue": PROLOGUE,
             "programs": list(self.programs.values()),
             "weights": list(self.used.values()),
             "entries": self.entries,
+            **select,
         }
 
     def figures(self, entries: Iterable[str]) -> dict[str, Any]:

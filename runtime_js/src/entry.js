@@ -107,12 +107,12 @@ export class Entry {
     return this.runner.enqueue(async () => {
       const sizes = this.runner.states.bind(this.type);
       bindSizes(this.type, values, sizes);
-      await this.runner.states.prepare(this.type, sizes);
       const given = values.map(({ data }, i) => ({
         data,
         shape: this.type.inputs[i].shape.map((dim) => size(dim, sizes)),
       }));
-      return this.collect(wanted, await this.compute(given, wanted, sizes));
+      const compute = () => this.compute(given, wanted, sizes);
+      return this.collect(wanted, await this.runner.states.carry(this.type, sizes, compute));
     }, signal);
   }
 

@@ -84,7 +84,8 @@ function toWebconvError(cause, signal) {
 class Stateless {
   bind = () => Object.create(null);
   save = async () => ({});
-  prepare() {}
+  /** @param {unknown} entry @param {unknown} sizes @param {() => unknown} task */
+  carry = (entry, sizes, task) => task();
   async reset() {}
   async restore() {}
   async select() {}

@@ -3,7 +3,7 @@
 import { count, size } from './shape.js';
 import { WebconvError } from './errors.js';
 
-/** @import { DType, EntryType, Session, SessionContext, Sizes, TypedArray } from './types.d.ts' */
+/** @import { DType, Session, SessionContext, Sizes, TypedArray } from './types.d.ts' */
 
 const PAGE = 65536;
 
@@ -82,9 +82,12 @@ class WasmSession {
    * @param {Sizes} sizes
    */
   bind(entry, sizes) {
-    const { symbols, outputs } = this.model.entries[entry];
+    const { symbols, outputs, writes } = this.model.entries[entry];
     const counts = outputs.map(({ shape }) => count(shape.map((dim) => size(dim, sizes))));
-    const plan = { entry, symbols, sizes: symbols.map((name) => sizes[name]), counts };
+    const states = writes.map((i) =>
+      count(this.model.states[i].shape.map((dim) => size(dim, sizes))),
+    );
+    const plan = { entry, symbols, sizes: symbols.map((name) => sizes[name]), counts, states };
     this.use(plan);
     return plan;
   }
@@ -116,14 +119,18 @@ class WasmSession {
     this.use(plan);
     const places = this.section.entries[plan.entry];
     inputs.forEach((data, i) => this.view(places.inputs[i], data.length, data).set(data));
-    this.writeStates(this.model.entries[plan.entry]);
+    const { outputs, reads, writes } = this.model.entries[plan.entry];
+    this.writeStates(reads);
     this.exports[`run_${plan.entry}`]();
-    const { outputs } = this.model.entries[plan.entry];
     const results = fetch.map((i) => {
       const type = storage(outputs[i].dtype);
       return /** @type {any} */ (this.view(places.outputs[i], plan.counts[i], type)).slice();
     });
     this.exports[`commit_${plan.entry}`]();
+    writes.forEach((state, i) => {
+      this.pending.delete(state);
+      this.counts[state] = plan.states[i];
+    });
     this.stats.runs++;
     return results;
   }
@@ -148,9 +155,9 @@ class WasmSession {
     this.room = room;
   }
 
-  /** @param {EntryType} entry the states of which are to be in memory */
-  writeStates({ reads, writes }) {
-    for (const state of new Set([...reads, ...writes])) {
+  /** @param {number[]} states those that are to be in memory */
+  writeStates(states) {
+    for (const state of states) {
       const waiting = this.pending.get(state);
       if (!waiting) continue;
       const { shape, data } = waiting;

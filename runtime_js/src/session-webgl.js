@@ -9,12 +9,13 @@ import { blockPlace, Textures } from './textures-webgl.js';
 /** @import { Texture } from './textures-webgl.js' */
 
 /**
- * @typedef {{ copies: Texture[] }} Place the copies of a tensor that steps of a loop fill by turns
+ * @typedef {{ copies: Texture[], elements?: number }} Place the copies of a tensor that steps of a
+ *   loop fill by turns
  * @typedef {[place: Place, copy: number]} Use
  * @typedef {{ program: Program, texels: number, block: number, values: number[],
  *   reads: Use[], writes: Use[] }} Draw
  * @typedef {{ handle: WebGLProgram, places: (WebGLUniformLocation | null)[], values: number[] }} Program
- * @typedef {{ read: Place, next: Place, elements: number }} State
+ * @typedef {{ read: Place, next: Place }} State
  * @typedef {{ entry: number, sizes: Sizes, draws: Draw[], places: Place[], owned: Texture[],
  *   ms: number }} WebglPlan `ms` is how long the last run took
  */
@@ -75,6 +76,10 @@ class WebglSession {
   weights = [];
   /** @type {State[]} */
   states = [];
+  /** @type {Program[]} those that select rows: of floats, of integers */
+  selects = [];
+  /** @type {WebGLShader | undefined} */
+  vertex = undefined;
   /** @type {Program | undefined} */
   current = undefined;
   storage = storage;
@@ -109,18 +114,10 @@ class WebglSession {
    */
   async compile(progress) {
     const { gl } = this;
-    const { prologue, programs } = this.section;
+    const { programs } = this.section;
     const parallel = gl.getExtension('KHR_parallel_shader_compile');
-    const head = `#version 300 es\n${this.textures.floats ? '' : '#define BITS\n'}${prologue}`;
-    const vertex = this.shader(gl.VERTEX_SHADER, VERTEX);
     /** @type {WebGLProgram[]} */
-    const handles = programs.map((/** @type {{ code: string }} */ { code }) => {
-      const handle = gl.createProgram();
-      gl.attachShader(handle, vertex);
-      gl.attachShader(handle, this.shader(gl.FRAGMENT_SHADER, head + code));
-      gl.linkProgram(handle);
-      return handle;
-    });
+    const handles = programs.map((/** @type {{ code: string }} */ { code }) => this.link(code));
     for (const [i, handle] of handles.entries()) {
       progress('compile', i, handles.length);
       // A lost context says that everything is complete.
@@ -131,6 +128,22 @@ class WebglSession {
     }
     progress('compile', handles.length, handles.length);
     this.counts.programs = handles.length;
+  }
+
+  /**
+   * Starts to compile a program.
+   * @param {string} code
+   */
+  link(code) {
+    const { gl } = this;
+    const head = `#version 300 es\n${this.textures.floats ? '' : '#define BITS\n'}`;
+    const handle = gl.createProgram();
+    this.vertex ??= this.shader(gl.VERTEX_SHADER, VERTEX);
+    gl.attachShader(handle, this.vertex);
+    const source = head + this.section.prologue + code;
+    gl.attachShader(handle, this.shader(gl.FRAGMENT_SHADER, source));
+    gl.linkProgram(handle);
+    return handle;
   }
 
   /**
@@ -287,10 +300,14 @@ class WebglSession {
     inputs.forEach((data, i) => {
       if (data.length) this.textures.upload(plan.places[entry.inputs[i]].copies[0], data);
     });
+    const { outputs, writes } = this.model.entries[plan.entry];
+    for (const i of writes) {
+      const shape = this.model.states[i].shape.map((dim) => size(dim, plan.sizes));
+      this.makeRoom(i, this.state(i).next, count(shape));
+    }
     for (const draw of plan.draws) this.draw(draw);
     this.counts.draws += plan.draws.length;
     if (plan.ms > LONG) await this.finish();
-    const { outputs, writes } = this.model.entries[plan.entry];
     const results = fetch.map((i) => {
       const { dtype, shape } = outputs[i];
       const elements = count(shape.map((dim) => size(dim, plan.sizes)));
@@ -298,10 +315,7 @@ class WebglSession {
       return this.textures.readBack(texture, elements, storage(dtype));
     });
     this.check();
-    for (const i of writes) {
-      const { read, next } = this.state(i);
-      [read.copies, next.copies] = [next.copies, read.copies];
-    }
+    for (const i of writes) this.swap(i);
     this.counts.runs++;
     plan.ms = performance.now() - start;
     return results;
@@ -336,7 +350,31 @@ class WebglSession {
 
   /** @param {number} i */
   state(i) {
-    return (this.states[i] ??= { read: { copies: [] }, next: { copies: [] }, elements: -1 });
+    return (this.states[i] ??= { read: { copies: [] }, next: { copies: [] } });
+  }
+
+  /**
+   * Makes a place of state `i` one for so many elements.
+   * @param {number} i
+   * @param {Place} place
+   * @param {number} elements
+   */
+  makeRoom(i, place, elements) {
+    if (place.elements === elements) return;
+    const ints = !isFloat(this.model.states[i].dtype);
+    for (const texture of place.copies) this.textures.free(texture);
+    place.copies = [this.textures.bands(ints, Math.ceil(elements / 4), 1)];
+    place.elements = elements;
+  }
+
+  /**
+   * What was written of state `i` is what is read from now on.
+   * @param {number} i
+   */
+  swap(i) {
+    const { read, next } = this.state(i);
+    [read.copies, next.copies] = [next.copies, read.copies];
+    [read.elements, next.elements] = [next.elements, read.elements];
   }
 
   /**
@@ -345,24 +383,63 @@ class WebglSession {
    * @param {TypedArray | null} data
    */
   setState(i, shape, data) {
-    const state = this.state(i);
-    const elements = count(shape);
-    if (elements !== state.elements) {
-      const ints = !isFloat(this.model.states[i].dtype);
-      for (const place of [state.read, state.next]) {
-        for (const texture of place.copies) this.textures.free(texture);
-        place.copies = [this.textures.bands(ints, Math.ceil(elements / 4), 1)];
-      }
-      state.elements = elements;
-    }
-    if (elements) this.textures.uploadBands(state.read.copies[0], data);
+    const { read } = this.state(i);
+    this.makeRoom(i, read, count(shape));
+    if (read.elements) this.textures.uploadBands(read.copies[0], data);
+    this.check();
   }
 
   /** @param {number} i */
   getState(i) {
-    const { read, elements } = this.state(i);
+    const { copies, elements = 0 } = this.state(i).read;
     const { dtype } = this.model.states[i];
-    return this.textures.readBack(read.copies[0], elements, storage(dtype));
+    const data = this.textures.readBack(copies[0], elements, storage(dtype));
+    this.check();
+    return data;
+  }
+
+  /**
+   * The program that selects rows, compiled when it is wanted.
+   * @param {DType} dtype
+   */
+  selecting(dtype) {
+    const kind = Number(!isFloat(dtype));
+    const description = this.section.select[kind];
+    // Linking makes it the current one.
+    this.current = undefined;
+    return (this.selects[kind] ??= this.linked(this.link(description.code), description));
+  }
+
+  /**
+   * @param {number} i
+   * @param {number[]} shape
+   * @param {number} axis
+   * @param {number[]} rows
+   */
+  selectState(i, shape, axis, rows) {
+    const { read, next } = this.state(i);
+    const inner = count(shape.slice(axis + 1));
+    const elements = count(shape.with(axis, rows.length));
+    this.makeRoom(i, next, elements);
+    const texels = Math.ceil(elements / 4);
+    if (texels) {
+      const order = this.textures.lines(true, Math.ceil(rows.length / 4));
+      this.textures.upload(order, Int32Array.from(rows));
+      this.draw({
+        program: this.selecting(this.model.states[i].dtype),
+        texels,
+        block: 0,
+        values: [inner, rows.length, shape[axis]],
+        reads: [
+          [read, 0],
+          [{ copies: [order] }, 0],
+        ],
+        writes: [[next, 0]],
+      });
+      this.textures.free(order);
+    }
+    this.check();
+    this.swap(i);
   }
 
   // -- the end ---------------------------------------------------------------------------------

@@ -149,7 +149,10 @@ class WebgpuSession {
     plan.inputs.forEach((n, k) => this.grow(`input${k}`, n, STORAGE | COPY_DST));
     this.growReadback(plan.lengths.reduce((sum, n) => sum + n, 0));
     plan.writes.forEach((k, i) => {
-      this.stateCopy(k, 1 - (this.states[k]?.now ?? 0), plan.states[i] * 4);
+      const { copies = [], now = 0 } = this.states[k] ?? {};
+      // A state that nothing was read of yet gets both, so that every plan finds its own.
+      if (!copies[now]) this.stateCopy(k, now, plan.states[i] * 4);
+      this.stateCopy(k, 1 - now, plan.states[i] * 4);
     });
     this.regroup(plan);
   }

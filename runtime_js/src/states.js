@@ -64,6 +64,9 @@ export class States {
    * @param {ArrayLike<number>} rows
    */
   async select(rows) {
+    if (typeof rows?.length !== 'number') {
+      throw new WebconvError('dtype', `rows must be a list as [0, 0, 2], not ${rows}`);
+    }
     const order = Array.from(rows);
     return this.enqueue(async () => {
       this.types.forEach((type, i) => checkRows(type, this.shapes[i], order));
@@ -89,10 +92,14 @@ export class States {
    */
   read(type, value) {
     const given = parseData(type.name, value);
-    const entry = { symbols: [], inputs: [type], outputs: [], guards: [] };
+    // What a computed size should be only the inputs of a run tell.
+    const shape = type.shape.map((dim, axis) =>
+      typeof dim === 'function' ? (given.shape?.[axis] ?? dim) : dim,
+    );
+    const entry = { symbols: [], inputs: [{ ...type, shape }], outputs: [], guards: [] };
     const sizes = bindSizes(entry, [given], Object.create(null));
     const data = toStorage(given.data, type, this.session.storage(type.dtype));
-    return { data, shape: type.shape.map((dim) => size(dim, sizes)) };
+    return { data, shape: shape.map((dim) => size(dim, sizes)) };
   }
 
   /**
@@ -100,35 +107,62 @@ export class States {
    * @param {EntryType} entry
    * @returns {Sizes}
    */
-  bind(entry) {
+  bind({ reads, inputs }) {
     const sizes = Object.create(null);
-    for (const i of entry.reads) {
+    for (const i of reads) {
       this.shapes[i]?.forEach((n, axis) => {
         const dim = this.types[i].shape[axis];
         if (typeof dim === 'string') sizes[dim] = n;
       });
     }
+    const told = new Set([...Object.keys(sizes), ...inputs.flatMap(({ shape }) => shape)]);
+    for (const i of reads) {
+      const { name, shape } = this.types[i];
+      const open = shape.filter((dim) => typeof dim === 'string' && !told.has(dim));
+      if (!open.length) continue;
+      const rule = `state '${name}' holds nothing yet, so no run can tell ${open.join(' and ')}`;
+      throw new WebconvError('shape', `${rule}; run an entry that writes it first`);
+    }
     return sizes;
   }
 
   /**
-   * Gives the states of an entry that hold nothing yet their initial values.
+   * Does `task`, a run of an entry; if it fails, states are as they were.
+   * @template T
    * @param {EntryType} entry
    * @param {Sizes} sizes
+   * @param {() => Promise<T>} task
+   * @returns {Promise<T>}
    */
-  async prepare(entry, sizes) {
-    for (const i of new Set([...entry.reads, ...entry.writes])) {
-      const type = this.types[i];
-      const shape = type.shape.map((dim) => size(dim, sizes));
-      const held = this.shapes[i];
-      if (String(held) === String(shape)) continue;
-      if (held && entry.reads.includes(i)) {
-        const rule = `state '${type.name}' holds [${held}], but these inputs need [${shape}]`;
-        throw new WebconvError('shape', `${rule}; states.reset() lets it change`);
-      }
-      await this.session.setState(i, shape, this.initial(type, shape));
-      this.shapes[i] = shape;
+  async carry(entry, sizes, task) {
+    const before = [...this.shapes];
+    try {
+      for (const i of entry.reads) await this.prepare(i, sizes);
+      const result = await task();
+      for (const i of entry.writes) this.shapes[i] = stateShape(this.types[i], sizes);
+      return result;
+    } catch (error) {
+      this.shapes = before;
+      throw error;
     }
+  }
+
+  /**
+   * Gives a state that holds nothing yet its initial value.
+   * @param {number} i
+   * @param {Sizes} sizes
+   */
+  async prepare(i, sizes) {
+    const type = this.types[i];
+    const shape = stateShape(type, sizes);
+    const held = this.shapes[i];
+    if (String(held) === String(shape)) return;
+    if (held) {
+      const rule = `state '${type.name}' holds [${held}], but these inputs need [${shape}]`;
+      throw new WebconvError('shape', `${rule}; states.reset() lets it change`);
+    }
+    await this.session.setState(i, shape, this.initial(type, shape));
+    this.shapes[i] = shape;
   }
 
   /**
@@ -144,18 +178,28 @@ export class States {
 
 /**
  * @param {StateType} type
- * @param {number[] | null} shape
+ * @param {Sizes} sizes
+ */
+const stateShape = (type, sizes) => type.shape.map((dim) => size(dim, sizes));
+
+/**
+ * @param {StateType} type
+ * @param {number[] | null} held
  * @param {number[]} rows
  */
-function checkRows({ name, batchAxis }, shape, rows) {
-  if (!shape) return;
-  if (batchAxis === undefined) {
+function checkRows({ name, shape, batchAxis }, held, rows) {
+  if (held && batchAxis === undefined) {
     throw new WebconvError('unsupported', `state '${name}' has no batch axis to select from`);
   }
-  const batch = shape[batchAxis];
+  const batch = held?.[batchAxis ?? 0] ?? Infinity;
   if (!rows.every((row) => Number.isInteger(row) && row >= 0 && row < batch)) {
     const rule = `rows of state '${name}' must lie in [0, ${batch})`;
     throw new WebconvError('range', `${rule}, but they are [${rows}]`);
+  }
+  const fixed = held && shape[batchAxis ?? 0];
+  if (typeof fixed === 'number' && rows.length !== fixed) {
+    const rule = `state '${name}' always has ${fixed} rows`;
+    throw new WebconvError('shape', `${rule}, but ${rows.length} are selected`);
   }
 }
 

@@ -133,3 +133,64 @@ test('a model without states has empty ones', async () => {
   await runner.states.reset();
   assert.deepEqual(await runner.states.save(), {});
 });
+
+test('a state that a run only writes is not set before it', async () => {
+  const model = stateful();
+  model.entries[0].reads = [];
+  const session = new FakeSession(model);
+  session.states[0] = [0, 0];
+  const { runner } = await open(model, session);
+  await run(runner, [[1, 2]]);
+  assert.deepEqual(
+    session.log.filter((line) => line.startsWith('setState')),
+    [],
+  );
+  assert.deepEqual((await runner.states.save()).h.shape, [1, 2]);
+});
+
+test('a run that fails leaves states as they were', async () => {
+  const model = stateful();
+  const session = new FakeSession(model);
+  const { runner } = await open(model, session);
+  const { run: sound } = session;
+  session.run = async () => {
+    throw new Error('broken');
+  };
+  await assert.rejects(run(runner, [[1, 2]]), /broken/);
+  session.run = sound;
+  const both = [
+    [1, 2],
+    [3, 4],
+  ];
+  assert.deepEqual(await run(runner, both), [2, 4, 6, 8]);
+});
+
+test('a size that no state and no input tells is asked for', async () => {
+  const model = stateful({ shape: ['batch', 'time'] });
+  const { runner } = await open(model);
+  await assert.rejects(
+    run(runner, [[1, 2]]),
+    failure('shape', /'h' holds nothing yet, so no run can tell time; run an entry that writes/),
+  );
+  await runner.states.restore({ h: [[5, 6]] });
+  assert.deepEqual(await run(runner, [[1, 2]]), [7, 10]);
+});
+
+test('select is refused where it makes no sense', async () => {
+  const { runner } = await open(stateful());
+  for (const rows of [[-1], [0.5], [NaN], ['0']]) {
+    await assert.rejects(runner.states.select(rows), failure('range'));
+  }
+  await assert.rejects(runner.states.select(1), failure('dtype', /must be a list/));
+  await assert.rejects(runner.states.select(), failure('dtype'));
+  const fixed = await open(stateful({ shape: [2, 2] }));
+  await fixed.runner.states.restore({
+    h: [
+      [1, 2],
+      [3, 4],
+    ],
+  });
+  await fixed.runner.states.select([1, 1]);
+  assert.deepEqual([...(await fixed.runner.states.save()).h.data], [3, 4, 3, 4]);
+  await assert.rejects(fixed.runner.states.select([0]), failure('shape', /always has 2 rows/));
+});
