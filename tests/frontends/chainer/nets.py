@@ -277,7 +277,7 @@ class Stack(chainer.Chain):
 
 
 class Translator(chainer.Chain):
-    """An encoder of one list and a decoder of another, which starts at what the first ends at."""
+    """An encoder of one list, read backwards, and a decoder of another, with a mark before it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -288,10 +288,37 @@ class Translator(chainer.Chain):
 
     def forward(self, xs: Any, ys: Any) -> Any:
         ends = np.cumsum([len(x) for x in xs])[:-1]
-        embedded = F.split_axis(self.source(F.concat(xs, axis=0)), ends, 0)
+        backwards = [x[::-1] for x in xs]
+        embedded = F.split_axis(self.source(F.concat(backwards, axis=0)), ends, 0)
         h, c, _ = self.encoder(None, None, embedded)
-        _, _, hs = self.decoder(h, c, [self.target(y) for y in ys])
-        return {"words": [F.softmax(self.words(h)) for h in hs], "all": F.concat(hs, axis=0)}
+        marked = [F.concat([np.array([0], np.int32), y], axis=0) for y in ys]
+        _, _, hs = self.decoder(h, c, [self.target(y) for y in marked])
+        _, _, plain = self.decoder(h, c, [self.target(y) for y in ys])
+        words = [F.softmax(self.words(h)) for h in plain]
+        return {"marked": self.words(F.concat(hs, axis=0)), "words": words}
+
+
+class Summary(chainer.Chain):
+    """What each sequence of a list comes to: a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.fc = L.Linear(4, 3)
+
+    def forward(self, xs: Any) -> Any:
+        ys = [F.relu(self.fc(x)) for x in xs]
+        ends = [np.ones((2, 3), "f"), np.zeros((1, 3), "f")]
+        framed = [F.concat((ends[0], y, ends[1]), axis=0) for y in ys]
+        return {
+            "first": F.concat([F.expand_dims(y[0], 0) for y in ys], axis=0),
+            "last": F.stack([F.tanh(y[-1]) for y in ys]),
+            "total": F.concat([F.sum(y, axis=0, keepdims=True) for y in ys], axis=0),
+            "mean": F.stack([F.mean(y, axis=0) for y in ys]),
+            "best": F.stack([F.max(y, axis=0) - F.min(y, axis=0) for y in ys]),
+            "framed": F.concat(framed, axis=0),
+            "turned": [F.flip(y, axis=0) for y in ys],
+        }
 
 
 def listed(chain: Any, member: Callable[[int], Any]) -> Net:
@@ -316,6 +343,7 @@ def translated() -> Net:
 LISTS: dict[str, Callable[[], Net]] = {
     "NStepLSTM": starred,
     "Translator": translated,
+    "Summary": lambda: listed(Summary(), lambda n: floats(n, 4)),
     "Tagger": lambda: listed(Tagger(), lambda n: words(9, n)),
     "NStepGRU": lambda: listed(Stack("NStepGRU"), lambda n: floats(n, 4)),
     "NStepBiRNNReLU": lambda: listed(Stack("NStepBiRNNReLU"), lambda n: floats(n, 4)),

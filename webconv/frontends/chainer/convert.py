@@ -13,7 +13,7 @@ import numpy as np
 from webconv.frontends.chainer.align import Mismatch, Reciprocal, Varying, resolved
 from webconv.frontends.chainer.interleaved import UNWEAVE
 from webconv.frontends.chainer.links import changed
-from webconv.frontends.chainer.ragged import Item, Lists, Ragged, list_input
+from webconv.frontends.chainer.ragged import MANY, Item, Lists, Ragged, list_input
 from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.ir import graph
@@ -164,6 +164,8 @@ def _list_name(first: str, names: Collection[str]) -> str:
 
 
 def _given_lengths(whole: Ragged) -> str:
+    if whole.rows != MANY:
+        raise UnsupportedError("it gives a row of each sequence; join them by F.stack or F.concat")
     lengths = whole.layout.lengths.node
     if not isinstance(lengths.op, graph.Input):
         raise UnsupportedError(

@@ -2,11 +2,12 @@
 
 A list is one Value with all sequences one after another, `[total, ...]`, and their lengths. Its
 members pass through a chain as `Item`s: what is done to each is done to all at once, and what joins
-them is done on the whole. B sequences, T the longest, H hidden size.
+them is done on the whole. B sequences.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,52 +16,67 @@ import numpy as np
 
 from webconv.frontends import common
 from webconv.frontends.chainer.functions.n_step import layers
+from webconv.frontends.chainer.packing import (
+    Layout,
+    extended,
+    filled,
+    flipped,
+    packed,
+    row_count,
+    taken,
+)
 from webconv.frontends.chainer.registry import Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf
 from webconv.ir import dims, dtypes, graph, ops
-from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Value
 from webconv.ir.op import TensorType
 
-# Functions that compute each row of their first input by itself.
-BY_ROW = frozenset(
+# Functions of each element.
+ELEMENTWISE = frozenset(
     (
         *("Sigmoid", "Tanh", "ReLU", "ClippedReLU", "ELU", "HardSigmoid", "LeakyReLU", "Softplus"),
         *("Neg", "Absolute", "Exp", "Expm1", "Log", "Log1p", "Sqrt", "Square", "Sin", "Cos", "Erf"),
         *("AddConstant", "SubFromConstant", "MulConstant", "DivFromConstant", "PowVarConst"),
         *("Add", "Sub", "Mul", "Div", "Maximum", "Minimum", "Clip", "Cast", "Identity"),
-        *("LinearFunction", "EmbedIDFunction", "LayerNormalization", "FixedBatchNormalization"),
     )
+)
+
+# Functions that compute each row of their first input by itself.
+BY_ROW = frozenset(
+    ("LinearFunction", "EmbedIDFunction", "LayerNormalization", "FixedBatchNormalization")
+)
+
+# Functions of a whole sequence: the operator, and what is no part of the sequence.
+POOLED: dict[str, tuple[Any, float]] = {
+    "Sum": (ops.ReduceSum, 0.0),
+    "Mean": (ops.ReduceSum, 0.0),
+    "Max": (ops.ReduceMax, -np.inf),
+    "Min": (ops.ReduceMin, np.inf),
+}
+
+# What an array of a list is: rows, one row `[1, ...]`, or a row without that axis.
+MANY, ONE, BARE = "many", "one", "bare"
+
+REFUSED = (
+    "a list of sequences may enter F.concat over axis 0, F.pad_sequence and L.NStep* as a whole, "
+    "and functions of each row one by one; give the arrays as arguments of their own "
+    "(forward(self, *xs)) to fix their number"
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
-    """How the sequences of a list lie; `example` has the lengths that were traced."""
-
-    name: str
-    lengths: Value
-    example: tuple[int, ...]
-
-    @property
-    def total(self) -> Dim:
-        """The symbol for the sum of all lengths."""
-        return dims.symbol(f"{self.name}_total")
-
-    @property
-    def count(self) -> Dim:
-        """The symbol for the number of sequences."""
-        return self.lengths.shape[0]
-
-
-@dataclass(frozen=True, eq=False)
 class Ragged:
-    """Sequences one after another: values `[total, ...]`."""
+    """Sequences one after another: values `[total, ...]`; or, of each, only a row: `[B, ...]`."""
 
     values: Value
     layout: Layout
+    rows: str = MANY
+
+    def fits(self, other: Ragged) -> bool:
+        """True if rows of both are those of the same sequences."""
+        return self.layout is other.layout and self.rows == other.rows
 
     @property
     def items(self) -> list[Item]:
@@ -87,7 +103,8 @@ def list_input(name: str, leaves: Sequence[Leaf], taken: Collection[str]) -> Rag
     while own in taken:
         own += "_"
     lengths = graph.input(own, TensorType(dtypes.i32, (dims.symbol(f"{name}_count"),)))
-    layout = Layout(name, lengths, tuple(len(leaf.array) for leaf in leaves))
+    total = dims.symbol(f"{name}_total")
+    layout = Layout(name, lengths, total, tuple(len(leaf.array) for leaf in leaves))
     kind = TensorType(from_numpy(first.dtype), (layout.total, *first.shape[1:]))
     return Ragged(graph.input(name, kind), layout)
 
@@ -113,19 +130,34 @@ class Lists:
         items = [v for v in inputs if isinstance(v, Item)]
         if not items:
             return self._split(call, inputs[0]) if call.name == "SplitAxis" else None
-        whole = items[0].of
-        listed = [v.index for v in items] == list(range(len(whole.layout.example)))
-        listed = listed and all(v.of is whole for v in items)
         rest = [v for v in inputs if not isinstance(v, Item)]
-        if call.name == "NStep" and listed and not call.attributes["transposed"]:
-            return self._recurrent(call, made, whole, rest)
-        if call.name == "Concat" and listed and not rest and call.attributes["axis"] == 0:
-            return [whole.values]
-        if call.name == "PadSequence" and listed and call.attributes["length"] is None:
-            return [_filled(whole, float(call.attributes["padding"]))[0]]
-        return [self._by_row(function, call, made, inputs, items)]
+        whole = self._whole(call, items, rest)
+        if whole is not None:
+            return whole if call.name != "NStep" else self._recurrent(call, made, items[0].of, rest)
+        return [self._single(function, call, made, inputs, items)]
 
-    def _by_row(
+    def _whole(
+        self, call: Call, items: Sequence[Item], rest: Sequence[Value]
+    ) -> Sequence[Value] | None:
+        """What a list becomes as a whole; None if it does not enter the call so."""
+        of, at = items[0].of, call.attributes
+        if [v.index for v in items] != list(range(len(of.layout.example))):
+            return None
+        if any(v.of is not of for v in items):
+            return None
+        if call.name == "NStep" and of.rows == MANY and not at["transposed"]:
+            return []
+        if rest:
+            return None
+        if call.name == "Concat" and at["axis"] == 0 and of.rows != BARE:
+            return [of.values]
+        if call.name == "Stack" and at["axis"] == 0 and of.rows == BARE:
+            return [of.values]
+        if call.name == "PadSequence" and of.rows == MANY and at["length"] is None:
+            return [filled(of.values, of.layout, float(at["padding"]))[0]]
+        return None
+
+    def _single(
         self,
         function: Convert,
         call: Call,
@@ -133,24 +165,35 @@ class Lists:
         inputs: Sequence[Value | Item],
         items: Sequence[Item],
     ) -> Item:
-        """What is done to each row, done to all."""
+        """What is done to each sequence, done to all."""
         first = items[0]
-        alike = all(v.index == first.index and v.of.layout is first.of.layout for v in items)
-        joins = call.name == "Concat" and len(items) == len(inputs)
-        along = call.name in ("Softmax", "LogSoftmax") or joins
-        by_row = call.name in BY_ROW or (along and call.attributes["axis"] != 0)
-        if not (alike and by_row and isinstance(inputs[0], Item)):
-            raise UnsupportedError(
-                "a list of sequences may enter F.concat over axis 0, F.pad_sequence and L.NStep* "
-                "as a whole, and functions of each row one by one; give the arrays as arguments "
-                "of their own (forward(self, *xs)) to fix their number"
-            )
+        alike = all(v.index == first.index and v.of.fits(first.of) for v in items)
+        if not alike:
+            raise UnsupportedError(REFUSED)
         whole = tuple(v.of.values if isinstance(v, Item) else v for v in inputs)
-        key = (call.name, repr(sorted(call.attributes.items())), *whole)
+        key = (call.name, first.of.rows, repr(sorted(call.attributes.items())), *map(_sign, whole))
         if key not in self._made:
-            y = function(Applied(call, made), *whole)
-            self._made[key] = Ragged(y, first.of.layout)
+            found = self._joined(call, inputs, first.of) or _of_each(call, first.of)
+            if found is None:
+                if not _is_by_row(call, inputs, items):
+                    raise UnsupportedError(REFUSED)
+                y = function(Applied(call, made), *whole)
+                found = dataclasses.replace(first.of, values=y)
+            self._made[key] = found
         return Item(self._made[key], first.index)
+
+    def _joined(self, call: Call, inputs: Sequence[Value | Item], of: Ragged) -> Ragged | None:
+        """Each sequence between rows that are the same for all, as a mark of its end."""
+        if call.name != "Concat" or call.attributes["axis"] != 0 or of.rows != MANY:
+            return None
+        others = [v for v in inputs if isinstance(v, Value)]
+        if len(others) != len(inputs) - 1:
+            return None
+        place = next(k for k, v in enumerate(inputs) if isinstance(v, Item))
+        before, after = others[:place], others[place:]
+        wanted = of.layout.longer(row_count(others))
+        layout = self._layouts.setdefault(wanted.total, wanted)
+        return Ragged(extended(before, of.values, after, of.layout, layout), layout)
 
     def _split(self, call: Call, x: Value | Item) -> Sequence[Item] | None:
         """A list again, cut where its sequences end."""
@@ -168,41 +211,49 @@ class Lists:
     ) -> Sequence[Value | Item]:
         """Recurrent layers: final states, then the sequences."""
         given = call.attributes["given"]
-        x, mask = _filled(xs, 0.0, time_first=True)
+        x, mask = filled(xs.values, xs.layout, 0.0, time_first=True)
         y, finals = layers(Applied(call, made), x, mask, list(rest[:given]), list(rest[given:]))
-        return [*finals, *Ragged(_packed(y, xs.layout), xs.layout).items]
+        return [*finals, *Ragged(packed(y, xs.layout), xs.layout).items]
 
 
-def _ends(layout: Layout) -> Value:
-    """Where each sequence ends: `[B]`."""
-    made: Value = ops.CumSum(0)(layout.lengths)
-    return made
+def _sign(value: Value) -> Any:
+    """What tells a value from others; constants that are equal are one."""
+    return value.node.op if value.constant is not None else value
 
 
-def _filled(xs: Ragged, padding: float, time_first: bool = False) -> tuple[Value, Value]:
-    """Sequences as `[B, T, ...]` or `[T, B, ...]`, and where there is something in it."""
-    layout = xs.layout
-    longest = dims.symbol(f"{layout.name}_longest")
-    top = ops.ReduceMax((0,), True)(layout.lengths)
-    values: Value = ops.Bind((f"{layout.name}_longest",))(xs.values, top)
-    step = common.expand_dims(ops.Iota(longest)(), 1 if time_first else 0)
-    lengths, ends = layout.lengths, _ends(layout)
-    if not time_first:
-        lengths, ends = common.expand_dims(lengths, 1), common.expand_dims(ends, 1)
-    start = ops.Sub()(ends, lengths)
-    mask = ops.Less()(step, lengths)
-    padded = ops.Gather(0)(values, ops.Add()(start, step))
-    wide = common.reshape(mask, (*mask.shape, *[1] * (padded.type.rank - 2)))
-    return ops.Where()(wide, padded, common.scalar(padding, padded)), mask
+def _is_by_row(call: Call, inputs: Sequence[Value | Item], items: Sequence[Item]) -> bool:
+    """True if the call computes each row of a list by itself."""
+    joins = call.name == "Concat" and len(items) == len(inputs)
+    along = call.name in ("Softmax", "LogSoftmax") or joins
+    known = ELEMENTWISE if items[0].of.rows == BARE else ELEMENTWISE | BY_ROW
+    if call.name in known:
+        return isinstance(inputs[0], Item) or call.name in ELEMENTWISE
+    return along and items[0].of.rows != BARE and call.attributes["axis"] != 0
 
 
-def _packed(y: Value, layout: Layout) -> Value:
-    """`[T, B, H]` one sequence after another: `[total, H]`."""
-    t, count, h = y.shape
-    ends, place = _ends(layout), ops.Iota(layout.total)()
-    which = ops.SearchSorted(True)(ends, place)
-    start = ops.Gather(0)(ops.Sub()(ends, layout.lengths), which)
-    row = ops.Mul()(ops.Sub()(place, start), common.size_value(count))
-    flat = common.reshape(y, (t * count, h))
-    made: Value = ops.Gather(0)(flat, ops.Add()(row, which))
+def _of_each(call: Call, of: Ragged) -> Ragged | None:
+    """A list of what each sequence becomes: one row, or the sequence backwards."""
+    slices = call.attributes.get("slices") if call.name == "GetItem" else None
+    backwards = slices is not None and [*slices] == [slice(None, None, -1)]
+    if of.rows == MANY and (backwards or (call.name == "Flip" and call.attributes["axis"] == 0)):
+        return Ragged(flipped(of.values, of.layout), of.layout)
+    if of.rows == MANY and slices is not None and [*slices] in ([0], [-1]):
+        return Ragged(taken(of.values, of.layout, int(slices[0])), of.layout, BARE)
+    floats = of.rows == MANY and of.values.type.dtype.is_float
+    if floats and call.name in POOLED and call.attributes["axis"] in (0, (0,)):
+        kept = ONE if call.attributes["keepdims"] else BARE
+        return Ragged(_pooled(call.name, of), of.layout, kept)
+    if of.rows == BARE and call.name == "ExpandDims" and call.attributes["axis"] == 0:
+        return Ragged(of.values, of.layout, ONE)
+    return None
+
+
+def _pooled(name: str, of: Ragged) -> Value:
+    """The sum, mean or an extreme over each sequence: `[B, ...]`."""
+    op, padding = POOLED[name]
+    y: Value = op((1,))(filled(of.values, of.layout, padding)[0])
+    if name != "Mean":
+        return y
+    lengths = common.cast(of.layout.lengths, y.type.dtype)
+    made: Value = ops.Div()(y, common.reshape(lengths, (of.layout.count, *[1] * (y.type.rank - 1))))
     return made
