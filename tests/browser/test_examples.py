@@ -74,8 +74,13 @@ def wait(page: Page, state: str) -> None:
 
 
 def finish(page: Page, name: str) -> None:
-    """Keep a picture; nothing may have gone wrong."""
+    """Keep a picture, and one of a phone in the dark, on which nothing may stand out at the side;
+    nothing may have gone wrong."""
     page.screenshot(SCREENSHOTS / f"{name}.png")
+    page.call(lambda p: p.set_viewport_size({"width": 390, "height": 844}))
+    page.call(lambda p: p.emulate_media(color_scheme="dark"))
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(SCREENSHOTS / f"{name}_phone.png")
     assert page.errors == []
 
 
