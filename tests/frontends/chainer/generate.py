@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from tests.frontends.chainer.cases import FAMILIES, Case
+from tests.frontends.chainer.more_cases import MORE
 from tests.frontends.chainer.zoo import ZOO
 from webconv.ir.lists import members
 
@@ -75,7 +76,7 @@ def functions(out: Path) -> None:
     from webconv.frontends.chainer import trace
 
     found: dict[str, Any] = {}
-    for cases in FAMILIES.values():
+    for cases in (*FAMILIES.values(), *MORE.values()):
         for name, case in cases.items():
             try:
                 # Names say that the inputs are no list.
@@ -161,7 +162,7 @@ def write_nets(out: Path, families: Mapping[str, Mapping[str, Callable[[], Any]]
 
 def oracles(folder: Path) -> None:
     """What Chainer gives for all cases, a file per family."""
-    for family, cases in FAMILIES.items():
+    for family, cases in {**FAMILIES, **MORE}.items():
         found = {}
         for name, case in cases.items():
             for output, array in expected(case).items():

@@ -10,11 +10,13 @@ import pytest
 
 from tests.backends.test_wasm import run_program
 from tests.frontends.chainer.cases import FAMILIES, Case
+from tests.frontends.chainer.more_cases import MORE
 from webconv.ir.graph import Program
 from webconv.ir.parse import parse_program
 
 ORACLES = Path(__file__).parent / "oracles"
-NAMES = [(family, name) for family, cases in FAMILIES.items() for name in cases]
+TABLES = {**FAMILIES, **MORE}
+NAMES = [(family, name) for family, cases in TABLES.items() for name in cases]
 
 
 def program_of(found: Any, name: str) -> Program:
@@ -45,7 +47,7 @@ def check(case: Case, got: dict[str, Any], want: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("family", "name"), NAMES, ids=[name for _, name in NAMES])
 def test_function(chainer_functions: Any, family: str, name: str) -> None:
-    case = FAMILIES[family][name]
+    case = TABLES[family][name]
     program = program_of(chainer_functions, name)
     feeds = dict(zip(program.main.inputs, case.inputs, strict=True))
     feeds = {n: np.asarray(a) for n, a in feeds.items()}
