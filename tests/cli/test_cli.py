@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import webconv
-from tests.bundle.programs import dense
+from tests.bundle.programs import dense, listed
 from webconv.api import Bundle
 from webconv.cli import printable, run
 
@@ -303,3 +303,17 @@ def test_doctor_finds_the_browser(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "Chromium" in printed
     assert "wasmtime" in printed
+
+
+def test_a_list_is_one_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = webconv.convert(listed(), tmp_path / "lists_web", backends=["wasm"]).path
+    assert run(["inspect", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "words  list of i32[length]" in shown
+    assert "rows   list of f32[length, 3]" in shown
+    assert "words_lengths" not in shown
+    files = {"0": np.array([1, 2]), "1": np.array([3]), "2": np.float32(2)}
+    np.savez(tmp_path / "x.npz", **files)
+    command = ["verify", str(out), "--browser", "none", "--inputs", str(tmp_path / "x.npz")]
+    assert run(command) == 0
+    assert "rows/1" in capsys.readouterr().out

@@ -107,5 +107,5 @@ def _files(sizes: dict[str, int]) -> list[tuple[str, int]]:
 
 def _names(bundle: Bundle, kind: str) -> str:
     graph = bundle.program.main
-    names = (json.dumps(n) if not n.isidentifier() else n for n in getattr(graph, kind))
-    return ", ".join(names)
+    seen = [name for name in getattr(graph, kind) if name not in graph.lists.lengths]
+    return ", ".join(json.dumps(n) if not n.isidentifier() else n for n in seen)

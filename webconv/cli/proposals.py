@@ -17,11 +17,12 @@ ALIKE = 0.5
 
 def propose_states(graph: Graph) -> list[tuple[str, str]]:
     """(input, output) of equal type and alike names, the most alike first; each name once."""
+    lists = {*graph.lists.inputs, *graph.lists.lengths}
     scored = [
         (_likeness(i, o), i, o)
         for i, x in graph.inputs.items()
         for o, y in graph.outputs.items()
-        if x.type == y.type and x.type.dtype.is_float and x.type.rank > 1
+        if x.type == y.type and x.type.dtype.is_float and x.type.rank > 1 and i not in lists
     ]
     taken: set[tuple[str, str]] = set()
     out = []
