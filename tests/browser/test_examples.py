@@ -126,6 +126,32 @@ def test_text_generation(examples: str, browser: Browser, backend: str, reads: s
         finish(page, f"text_generation_{reads}_{backend}")
 
 
+def test_another_beginning(examples: str, browser: Browser) -> None:
+    """It stops when asked; a new beginning starts from nothing, whatever was read before."""
+    # On WebGL in software, since on wasm it could be done before it is stopped.
+    address = f"{examples}text_generation/index.html?seed=7&reads=steps&backend=webgl&software=1"
+    with browser.page(address) as page:
+        wait(page, "ready")
+        page.call(lambda p: p.fill("#length", "10000"))
+        page.call(lambda p: p.click("#generate"))
+        wait(page, "running")
+        page.call(lambda p: p.click("#stop"))
+        wait(page, "done")
+        text = page.evaluate("() => document.querySelector('#output').textContent")
+        assert text.startswith(WRITTEN["steps"])
+        assert len(text) < 10000
+        page.call(lambda p: p.fill("#length", "60"))
+        found = []
+        for beginning in ("prospero. my lord", "macbeth. the night", "prospero. my lord"):
+            page.call(lambda p, t=beginning: p.get_by_text(t).click())
+            page.call(lambda p: p.click("#generate"))
+            wait(page, "done")
+            found.append(page.text("#text"))
+        assert found[0].startswith("prospero.\nmy lord, the sea ")
+        assert found[0] == found[2] != found[1]
+        finish(page, "text_generation_beginnings")
+
+
 # What both ways of writing say of the next character when the text goes on as `text`, the steps
 # twice; and what one run over the beginning says, beside a run for each character of it.
 FOLLOW = """async (backend, begin, text) => {
