@@ -134,7 +134,7 @@ def test_another_beginning(examples: str, browser: Browser) -> None:
         wait(page, "ready")
         page.call(lambda p: p.fill("#length", "10000"))
         page.call(lambda p: p.click("#generate"))
-        wait(page, "running")
+        page.wait_for("() => document.querySelector('#output').textContent.length > 40")
         page.call(lambda p: p.click("#stop"))
         wait(page, "done")
         text = page.evaluate("() => document.querySelector('#output').textContent")
