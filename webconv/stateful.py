@@ -38,6 +38,7 @@ def make_stateful(program: Program, layer: str) -> Program:
     for k in range(count):
         # Found anew, since a change makes new nodes of all that come behind.
         node = _recurrent(program, layer)[k]
+        _require_open(program, layer, node)
         program = _carry(program, node, layer if count == 1 else f"{layer}/{k}")
     return program
 
@@ -61,13 +62,24 @@ def _recurrent(program: Program, layer: str) -> list[Node]:
     return [n for n in found if f"{n.name}/".startswith(f"{layer}/")] or found
 
 
+def _require_open(program: Program, layer: str, node: Node) -> None:
+    """Raise ModelFormatError if the operator's states cannot be carried, or are already."""
+    op = node.op
+    assert isinstance(op, Recurrent)
+    if op.direction != "forward":
+        also = "also " if op.direction == "bidirectional" else ""
+        rule = f"it {also}runs from the last step to the first, so no state can go on"
+        raise ModelFormatError(f"layer {layer!r}: {rule} in the next run")
+    reads = {v.node for graph in program.entries.values() for v in graph.reads.values()}
+    given = [v for v in op.split(node.inputs)[1] if isinstance(v, Value)]
+    if any(n in reads for n in toposort(given)):
+        raise ModelFormatError(f"layer {layer!r}: its states are carried already")
+
+
 def _carry(program: Program, node: Node, name: str) -> Program:
     """`program` with the states of one recurrent operator read and written."""
     op = node.op
     assert isinstance(op, Recurrent)
-    if op.direction != "forward":
-        rule = "it also runs from the last step to the first, so no state can go on in the next run"
-        raise ModelFormatError(f"layer {name!r}: {rule}")
     fixed, given, mask = op.split(node.inputs)
     x, _, r = fixed[:3]
     assert isinstance(x, Value)
