@@ -25,7 +25,7 @@ export async function loadModel(open, before) {
   setState('running', 'Loading the model');
   const { load } = await open().catch((cause) => {
     const message =
-      'The model of this page is not converted yet: README.md of the examples has the command.';
+      'The model of this page is not converted yet: README.md of the examples has the command';
     throw new Error(message, { cause });
   });
   await before?.dispose();
@@ -46,7 +46,11 @@ export function offerChoice(name, change = () => {}) {
 }
 
 /** @param {string} file */
-export const fetchJson = async (file) => (await fetch(file)).json();
+export async function fetchJson(file) {
+  const response = await fetch(file);
+  if (!response.ok) throw new Error(`${file} is not there: README.md says what writes it`);
+  return response.json();
+}
 
 /**
  * Calls `use` with what the buttons in the group `id` offer: their value, or else their text.

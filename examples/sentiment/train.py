@@ -5,11 +5,12 @@
 
 Writes sentiment.h5, sentiment_stacked.h5, vocabulary.json, heldout.json (reviews for the page to
 measure itself with) and tokens.json (what the page's tokeniser must agree with). README.md has
-the figures it printed.
+the figures it printed. With --page-data it writes the last three only.
 """
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -166,6 +167,8 @@ def main() -> None:
     words = choose_vocabulary(training["text"])
     ids = {word: number for number, word in enumerate(words)}
     sample = write_page_data(held_out, words, ids)
+    if "--page-data" in sys.argv:
+        return
 
     def encode(reviews: pd.DataFrame) -> list[list[int]]:
         return [known_ids(text, ids) for text in reviews["text"]]

@@ -18,6 +18,7 @@ from webconv.edits import Edits
 from webconv.ir import dims
 from webconv.verify.browser import Browser
 from webconv.verify.page import Page
+from webconv.verify.server import Reply
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -35,15 +36,6 @@ MODELS: dict[str, dict[str, Any]] = {
     },
 }
 BACKENDS = ("wasm", "webgpu", "webgl")
-# The reviews are other people's, so they are not committed: the package has them.
-HELD_OUT = """
-import json
-from train import FOLDER, choose_vocabulary, read_reviews, split, write_page_data
-training, held_out = split(read_reviews())
-words = choose_vocabulary(training["text"])
-assert words == json.loads((FOLDER / "vocabulary.json").read_text())
-write_page_data(held_out, words, {word: number for number, word in enumerate(words)})
-"""
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +50,15 @@ def examples(browser: Browser) -> str:
 
 @pytest.fixture(scope="module")
 def held_out() -> list[dict[str, object]]:
-    """The thousand reviews that the sentiment page measures itself with."""
-    file = EXAMPLES / "sentiment" / "heldout.json"
+    """The thousand reviews that the sentiment page measures itself with. They are other people's,
+    so they are not committed: the package has them."""
+    file, vocabulary = (EXAMPLES / "sentiment" / f"{n}.json" for n in ("heldout", "vocabulary"))
     if not file.exists():
+        before = vocabulary.read_bytes()
         environment = {**os.environ, "KERAS_BACKEND": "jax"}
-        command = [sys.executable, "-c", HELD_OUT]
+        command = [sys.executable, "train.py", "--page-data"]
         subprocess.run(command, cwd=file.parent, env=environment, check=True)
+        assert vocabulary.read_bytes() == before
     found: list[dict[str, object]] = json.loads(file.read_text())
     return found
 
@@ -284,3 +279,14 @@ def test_no_backend(examples: str, browser: Browser) -> None:
         assert re.match(r"no backend could start: webgpu: .*software", page.text("#status"))
         assert page.text("#status").endswith("with ?software=1 also a GPU in software.")
         page.screenshot(SCREENSHOTS / "no_backend.png")
+
+
+def test_nothing_to_measure_with(browser: Browser, examples: str) -> None:
+    """Where the held-out reviews are absent, the page says what writes them."""
+    gone = {"sentiment/heldout.json": Reply(b"", 404)}
+    url = browser.mount(gone.get, EXAMPLES, csp=POLICY)
+    with browser.page(f"{url}sentiment/index.html") as page:
+        wait(page, "ready")
+        page.call(lambda p: p.click("#measure"))
+        wait(page, "error")
+        assert page.text("#status") == ("heldout.json is not there: README.md says what writes it.")
