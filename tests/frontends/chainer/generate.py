@@ -10,6 +10,7 @@ A program is handed over as its text form, constants beside it.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,9 @@ import numpy as np
 
 from tests.frontends.chainer.cases import FAMILIES, Case
 from tests.frontends.chainer.more_cases import MORE
+from tests.frontends.chainer.refused import REFUSED
 from tests.frontends.chainer.zoo import ZOO
+from webconv.ir.graph import Program
 from webconv.ir.lists import members
 
 
@@ -73,18 +76,56 @@ def write_program(found: dict[str, Any], name: str, program: Any) -> None:
 
 def functions(out: Path) -> None:
     """The programs of all cases in one file; what cannot be traced stands there as its error."""
-    from webconv.frontends.chainer import trace
-
     found: dict[str, Any] = {}
     for cases in (*FAMILIES.values(), *MORE.values()):
         for name, case in cases.items():
-            try:
-                # Names say that the inputs are no list.
-                names = [f"xs_{k}" for k in range(len(case.inputs))]
-                write_program(found, name, trace(chain_of(case), *case.inputs, names=names))
-            except Exception as error:
-                found[f"{name}/error"] = np.array(f"{type(error).__name__}: {error}")
-    np.savez(out, **found)
+            write_traced(found, name, lambda c=case: (chain_of(c), *c.inputs))
+    for name, case in REFUSED.items():
+        write_traced(found, f"refused/{name}", lambda c=case: (chain_of(c), *c.inputs))
+    np.savez(out, **found, **names())
+
+
+def write_traced(
+    found: dict[str, Any], name: str, arguments: Callable[[], tuple[Any, ...]]
+) -> Program | None:
+    """Put the program of `trace(*arguments())` among `found`, or why there is none."""
+    from webconv.frontends.chainer import trace
+
+    try:
+        program = trace(*arguments())
+    except Exception as error:
+        found[f"{name}/error"] = np.array(f"{type(error).__name__}: {error}")
+        return None
+    write_program(found, name, program)
+    return program
+
+
+def names() -> dict[str, Any]:
+    """What `chainer.functions` and `chainer.links` have, and the functions that cases call."""
+    import chainer
+    import chainer.functions as F
+    import chainer.links as L
+
+    called: set[str] = set()
+
+    class Noted:
+        def __getattr__(self, name: str) -> Any:
+            called.add(name)
+            return getattr(F, name)
+
+    with plain_chainer():
+        for cases in (*FAMILIES.values(), *MORE.values()):
+            for case in cases.values():
+                case.call(Noted(), *map(chainer.Variable, case.inputs))
+    public = {n: f for n, f in vars(F).items() if callable(f) and not n.startswith("_")}
+    links = [n for n, c in vars(L).items() if inspect.isclass(c) and issubclass(c, chainer.Link)]
+    return {
+        "names/functions": np.array(
+            [f"{f.__module__.split('.')[2]} {n}" for n, f in public.items()]
+        ),
+        "names/links": np.array(links),
+        "names/called": np.array(sorted(called)),
+    }
 
 
 def variables(value: Any) -> Any:
@@ -137,19 +178,15 @@ def zoo(out: Path) -> None:
 
 def write_nets(out: Path, families: Mapping[str, Mapping[str, Callable[[], Any]]]) -> None:
     """The programs of chains, with inputs and outputs of their runs, in one file."""
-    from webconv.frontends.chainer import trace
-
     found: dict[str, Any] = {}
     for family, rows in families.items():
         for name, make in rows.items():
             key = f"{family}/{name}"
             net = make()
-            try:
-                program = trace(net.chain, *net.examples)
-            except Exception as error:
-                found[f"{key}/error"] = np.array(f"{type(error).__name__}: {error}")
+            found[f"{key}/links"] = np.array([type(own).__name__ for own in net.chain.links()])
+            program = write_traced(found, key, lambda n=net: (n.chain, *n.examples))
+            if program is None:
                 continue
-            write_program(found, key, program)
             for k, run in enumerate(net.runs):
                 graph = program.main
                 seen = [n for n in graph.inputs if n not in graph.lists.lengths]

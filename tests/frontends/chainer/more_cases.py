@@ -211,6 +211,25 @@ PRODUCTS = {
     "absolute_error": Case(named("absolute_error"), (floats(3, 4), floats(3, 4))),
     "mean_squared_error": Case(named("mean_squared_error"), (floats(3, 4), floats(3, 4))),
     "mean_absolute_error": Case(named("mean_absolute_error"), (floats(3, 4), floats(3, 4))),
+    "squared_error": Case(named("squared_error"), (floats(3, 4), floats(3, 4))),
+    "bernoulli_nll": Case(named("bernoulli_nll"), (positive(3, 4), floats(3, 4))),
+    "gaussian_nll": Case(named("gaussian_nll"), (floats(3, 4), floats(3, 4), floats(3, 4))),
+    "gaussian_kl_divergence": Case(
+        named("gaussian_kl_divergence", reduce="no"), (floats(3, 4), floats(3, 4))
+    ),
+    "crf1d": Case(
+        lambda F, c, x, y, s, t: F.crf1d(c, [x, y], [s, t]),
+        (
+            floats(4, 4),
+            floats(3, 4),
+            floats(2, 4),
+            *(np.array(t, "i") for t in ([1, 0, 3], [2, 2])),
+        ),
+    ),
+    "black_out": Case(
+        lambda F, x, t: F.black_out(x, t, np.ones((5, 4), "f"), np.array([[1, 2]] * 3, "i")),
+        (floats(3, 4), np.array([1, 0, 4], "i")),
+    ),
     "gaussian_given": Case(
         lambda F, m, v, noise: F.gaussian(m, v, eps=noise.array),
         (floats(3, 4), floats(3, 4), floats(3, 4)),

@@ -13,7 +13,7 @@ ZOO = {
         *("SegNet", "Segmentation", "SuperResolution", "Boxes", "Yolo", "Masked", "Tied"),
     ),
     "text": (
-        *("RNNForLM", "ContinuousBoW", "SkipGram", "RNNEncoder", "CNNEncoder", "Seq2seq"),
+        *("RNNForLM", "ContinuousBoW", "SkipGram", "RNNEncoder", "CNNEncoder", "Seq2seq", "Stacks"),
         *("Memory", "CRFTagger", "Attention", "WaveNet", "QRNN"),
     ),
     "attention": ("Transformer", "TransformerOpen", "GPT", "GPTOpen", "GGNN", "PointNet"),

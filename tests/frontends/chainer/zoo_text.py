@@ -136,6 +136,23 @@ class Seq2seq(chainer.Chain):
         return self.W(F.concat(os, axis=0))
 
 
+class Stacks(chainer.Chain):
+    """Stacks of every kind over the same sentences, from states that are given to some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.tanh, self.relu = L.NStepRNNTanh(2, 4, 3, 0.1), L.NStepRNNReLU(1, 3, 4, 0.1)
+            self.both, self.gru = L.NStepBiRNNTanh(1, 4, 3, 0.1), L.NStepBiGRU(2, 6, 4, 0.1)
+
+    def forward(self, xs: Any) -> Any:
+        h, ys = self.tanh(None, xs)
+        last, _ = self.relu(None, ys)
+        _, ys = self.both(None, xs)
+        states, ys = self.gru(None, ys)
+        return h, last, states, F.concat(ys, axis=0)
+
+
 class Memory(chainer.Chain):
     """Stories, questions and answers by attention to sentences, with places in time (MemN2N)."""
 
@@ -276,6 +293,7 @@ ROWS: dict[str, Callable[[], Net]] = {
     "RNNEncoder": lambda: lists(lambda: TextClassifier(RNNEncoder(), 4), SENTENCE),
     "CNNEncoder": lambda: lists(lambda: TextClassifier(CNNEncoder(), 5), SENTENCE),
     "Seq2seq": lambda: lists(Seq2seq, SENTENCE, words(7)),
+    "Stacks": lambda: lists(Stacks, floats(4)),
     "Memory": lambda: row(Memory, words(9, BATCH, 4, 3), words(9, BATCH, 3)),
     "CRFTagger": lambda: row(CRFTagger, words(9, 2), words(9, 4), words(9, 3)),
     "Attention": lambda: row(

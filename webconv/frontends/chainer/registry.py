@@ -26,7 +26,7 @@ REASONS: dict[str, str] = {
     "Gaussian": "it draws at random; let an input be drawn from: F.gaussian(..., eps=noise.array)",
     "GumbelSoftmax": "it draws at random; use F.softmax of what is drawn from",
     **dict.fromkeys(("Dropout", "Zoneout", "BatchRenormalizationFunction"), _TRAINING),
-    "DecorrelatedBatchNormalizationFunction": _TRAINING,
+    "DecorrelatedBatchNormalization": _TRAINING,
     **dict.fromkeys(
         (
             *("SoftmaxCrossEntropy", "SigmoidCrossEntropy", "Hinge", "HuberLoss", "Contrastive"),
