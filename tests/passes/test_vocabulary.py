@@ -47,6 +47,8 @@ FOUND: list[tuple[str, DType, Callable[[Value], Value | dict[str, Value]], int]]
         lambda x: {"a": find(x), "mask": ops.Not()(ops.Equal()(x, constant(np.float32(0))))},
         10,
     ),
+    ("in another order", i64, lambda x: find(ops.Gather(1)(x, constant(np.int32([2, 0])))), 10),
+    ("behind a mark", i64, lambda x: find(ops.Concat(1)(constant(np.int64([[0]])), x)), 10),
     ("with a bool cast", f32, lambda x: {"a": find(x), "mask": ops.Cast(bool_)(x)}, 10),
 ]
 
@@ -71,6 +73,10 @@ LEFT: list[tuple[str, Callable[[Value], Value | dict[str, Value]]]] = [
     ("a carrier is an output", lambda x: {"a": find(x), "x": ops.Cast(i32)(x)}),
     ("it looks nothing up", lambda x: ops.Equal()(x, constant(np.float32(0)))),
     ("it is looked up in", lambda x: ops.Gather(1)(x, constant(np.int32(0)))),
+    (
+        "a number that is no id is asked for",
+        lambda x: {"a": find(x), "mask": ops.Equal()(x, constant(np.float32(-1)))},
+    ),
     (
         "the table's size is open",
         lambda x: ops.Gather(0)(ops.Reshape((B * T,))(x), ops.Cast(i32)(x)),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from webconv.ir import dtypes, ops
 from webconv.ir.graph import Graph, Input, Node, Program, Value
 from webconv.ir.graph import input as new_input
@@ -70,11 +72,23 @@ def _passes(node: Node, carried: Iterable[int], lookup: Lookup) -> bool:
             return True
         case ops.Cast(to=to) if to == dtypes.bool_:
             return True
+        case ops.Gather() if list(carried) == [0]:
+            lookup.carriers.add(node.outputs[0])
+            return True
+        case ops.Concat():
+            lookup.carriers.add(node.outputs[0])
+            return True
         case op if isinstance(op, CARRIERS):
             lookup.carriers.add(node.outputs[0])
             return True
         case op:
-            return isinstance(op, COMPARISONS)
+            return isinstance(op, COMPARISONS) and not _with_no_id(node)
+
+
+def _with_no_id(node: Node) -> bool:
+    """True for a comparison with a negative number: pages give that too, and mean something."""
+    constants = [v.constant for v in node.inputs if v is not None and v.constant is not None]
+    return any(np.any(c < 0) for c in constants)
 
 
 def _is_table(x: Value | None) -> bool:
@@ -103,7 +117,8 @@ def _retyped(graph: Graph, lookups: dict[str, Lookup]) -> Graph:
             new = Node(node.op, old_inputs, node.name)
             values |= dict(zip(node.outputs, new.outputs, strict=True))
         (first, *_) = node.outputs
-        if first in carriers and node.inputs[0] in ids:
+        # What is joined may be of another dtype than i32.
+        if first in carriers and node.inputs[0] in ids and not isinstance(node.op, ops.Concat):
             ids[first] = _carry(node, ids[node.inputs[0]])
 
     def replaced(given: dict[str, Value]) -> dict[str, Value]:
