@@ -119,7 +119,7 @@ FAULTS = {
         "{'both': (net.both, X), 'single': (net.single, X)}",
         "entry 'single' leaves gru/h as it was",
     ),
-    "array": ("{'step': (lambda x: net.step(x).array, X)}", "entry 'step': output 'output'"),
+    "array": ("{'step': (lambda x: net.step(x).array * 2, X)}", "entry 'step': output 'output'"),
 }
 
 TRACE = """

@@ -150,6 +150,8 @@ def _fitted(values: Sequence[int], samples: Sequence[Sample]) -> Dim | Varying:
     try:
         return fit(values, samples)
     except Mismatch:
+        if all(s == samples[0] for s in samples):
+            raise Mismatch(f"numbers {_short(values)} differ") from None
         return Varying(values, samples)
 
 

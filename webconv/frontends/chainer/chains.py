@@ -17,12 +17,12 @@ from webconv.frontends.chainer.align import Mismatch, aligned, samples_of, unifi
 from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.example import Dim as NamedSize
 from webconv.frontends.chainer.example import disturbed, names_of, resized
+from webconv.frontends.chainer.lines import failed_line, reason
 from webconv.frontends.chainer.links import shown, stripped, with_common_layers
 from webconv.frontends.chainer.opening import REFUSALS, opened
 from webconv.frontends.chainer.ragged import is_ragged
 from webconv.frontends.chainer.record import (
     Sources,
-    failed_line,
     named_outputs,
     parameters,
     record,
@@ -203,9 +203,8 @@ class Traced:
         try:
             self.call(self.variables(sizes))
         except Exception as error:  # The chain is the user's code, which may raise anything.
-            reason = " ".join(str(error).split())
             raise ModelFormatError(
-                f"entries called one after another fail at {failed_line(error)}: {reason}; "
+                f"entries called one after another fail at {failed_line(error)}: {reason(error)}; "
                 "sizes that entries share must have one name (webconv.Dim), or be one number"
             ) from error
 
@@ -333,9 +332,9 @@ def _check_data(traced: Traced, base: Tape) -> None:
         aligned([base, other], [traced.sizes] * 2)
     except Mismatch as mismatch:
         raise ModelFormatError(
-            f"the chain depends on the values of its inputs: {mismatch}; compute with functions "
-            "of chainer.functions on Variables, not with .array, NumPy or `if`, and give what "
-            "stays the same when the chain is made"
+            f"the chain depends on the values of its inputs, on chance or on earlier calls: "
+            f"{mismatch}; compute with functions of chainer.functions on Variables, not with "
+            ".array, NumPy or `if`, and give what stays the same when the chain is made"
         ) from None
 
 

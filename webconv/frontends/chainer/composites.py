@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import chainer
 import chainer.functions as F
-import chainer.links as L
 import numpy as np
 from chainer.functions.array import where as where_module
 from chainer.functions.math import ceil as ceil_module
@@ -23,12 +22,9 @@ from chainer.functions.math import floor as floor_module
 from chainer.functions.math import sign as sign_module
 from chainer.functions.pooling import max_pooling_nd as max_pooling_module
 from chainer.functions.pooling.upsampling_2d import Upsampling2D
-from chainer.functions.rnn import n_step_gru, n_step_lstm, n_step_rnn
-from chainer.links.rnn.n_step_rnn import NStepRNNBase
 from chainer.utils import conv_nd
 
 UPSAMPLING = ("kh", "kw", "sy", "sx", "ph", "pw", "outh", "outw", "cover_all")
-GATES = {"lstm": 8, "gru": 6, "rnn_tanh": 2, "rnn_relu": 2}
 
 
 class Composite(chainer.FunctionNode):  # type: ignore[misc]
@@ -41,19 +37,10 @@ class Composite(chainer.FunctionNode):  # type: ignore[misc]
 
     def forward(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arrays that the original gives."""
-        with chainer.no_backprop_mode(), composites_off():
+        with composites_off(), chainer.no_backprop_mode():
             made = self._original(*inputs)
         made = made if isinstance(made, tuple) else (made,)
         return tuple(y.array if isinstance(y, chainer.Variable) else np.asarray(y) for y in made)
-
-
-class NStep(Composite):
-    """A stack of recurrent layers over sequences of several lengths.
-
-    Inputs: initial states (hx, and cx of an LSTM) if `given`, `count` sequences, the matrices and
-    then the biases of each layer and direction. Outputs: final states, then the sequences. With
-    `transposed` the sequences are time steps `[batch of the step, size]`.
-    """
 
 
 class Floor(Composite):
@@ -124,9 +111,11 @@ def composites() -> Iterator[None]:
 
 
 def _changes() -> Iterator[tuple[Any, str, Any]]:
-    from webconv.frontends.chainer import stand_ins  # They are made of this file's classes.
+    # They are made of this file's classes.
+    from webconv.frontends.chainer import composites_recurrent, stand_ins
 
     yield from stand_ins.changes()
+    yield from composites_recurrent.changes()
     # Chainer 7 uses names that NumPy has dropped since.
     for name, plain in (("float", float), ("int", int), ("bool", bool), ("object", object)):
         if name not in vars(np):
@@ -148,10 +137,27 @@ def _changes() -> Iterator[tuple[Any, str, Any]]:
     where = _where(F.where)
     yield F, "where", where
     yield where_module, "where", where
-    yield NStepRNNBase, "_call", _link(NStepRNNBase._call)
-    yield n_step_lstm, "n_step_lstm_base", _lstm(n_step_lstm.n_step_lstm_base)
-    yield n_step_gru, "n_step_gru_base", _gru(n_step_gru.n_step_gru_base)
-    yield n_step_rnn, "n_step_rnn_base", _rnn(n_step_rnn.n_step_rnn_base)
+    yield from _graph_kept()
+
+
+def _graph_kept() -> Iterator[tuple[Any, str, Any]]:
+    """What asks Chainer to make no graph, as chains do to run faster: it has no effect."""
+
+    def no_mode(original: Callable[[], Any]) -> Callable[[], Any]:
+        return lambda: contextlib.nullcontext() if is_active() else original()
+
+    using = chainer.using_config
+
+    def using_config(name: str, value: Any, *rest: Any, **options: Any) -> Any:
+        if is_active() and name == "enable_backprop":
+            return contextlib.nullcontext()
+        return using(name, value, *rest, **options)
+
+    yield chainer, "no_backprop_mode", no_mode(chainer.no_backprop_mode)
+    yield chainer.function, "no_backprop_mode", no_mode(chainer.function.no_backprop_mode)
+    yield chainer, "using_config", using_config
+    for name in ("unchain", "unchain_backward"):
+        yield chainer.Variable, name, lambda variable: None
 
 
 def _unary(original: Callable[..., Any], kind: type[Composite]) -> Callable[..., Any]:
@@ -205,139 +211,5 @@ def _upsampling(original: Callable[..., Any]) -> Callable[..., Any]:
             **{k: v for k, v in vars(plain).items() if k in UPSAMPLING},
         )
         return node.apply((x, indexes))[0]
-
-    return replacement
-
-
-def _link(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The links L.NStep*, which sort their sequences before they call the functions."""
-
-    @functools.wraps(original)
-    def replacement(self: Any, hs: Sequence[Any], xs: Sequence[Any], **kwargs: Any) -> Any:
-        given = [h for h in hs if h is not None]
-        if not _active[-1] or kwargs or len(given) not in (0, len(hs)):
-            return original(self, hs, xs, **kwargs)
-
-        def compute(*arrays: Any) -> tuple[Any, ...]:
-            states = arrays[: len(given)] or [None] * len(hs)
-            start = len(given)
-            hys, ys = original(
-                self,
-                [None if h is None else chainer.Variable(h) for h in states],
-                [chainer.Variable(x) for x in arrays[start : start + len(xs)]],
-            )
-            return (*hys, *ys)
-
-        weights = [w for layer in self.ws for w in layer], [b for layer in self.bs for b in layer]
-        node = _n_step(
-            compute, _kind(self), self.n_layers, self.direction == 2, len(given), len(xs)
-        )
-        made = node.apply((*given, *xs, *weights[0], *weights[1]))
-        return list(made[: len(hs)]), list(made[len(hs) :])
-
-    return replacement
-
-
-def _kind(link: Any) -> str:
-    if isinstance(link, L.NStepLSTM | L.NStepBiLSTM):
-        return "lstm"
-    if isinstance(link, L.NStepGRU | L.NStepBiGRU):
-        return "gru"
-    return "rnn_relu" if isinstance(link, L.NStepRNNReLU | L.NStepBiRNNReLU) else "rnn_tanh"
-
-
-def _n_step(
-    compute: Callable[..., Any],
-    kind: str,
-    layers: int,
-    bidirectional: bool,
-    given: int,
-    count: int,
-    transposed: bool = False,
-) -> NStep:
-    return NStep(
-        compute,
-        kind=kind,
-        layers=layers,
-        bidirectional=bidirectional,
-        given=given,
-        count=count,
-        transposed=transposed,
-    )
-
-
-def _base(
-    original: Callable[..., Any],
-    kind: str,
-    states: Sequence[Any],
-    arguments: tuple[Any, ...],
-    weights: tuple[Any, Any],
-    xs: Sequence[Any],
-    bidirectional: bool,
-) -> Any:
-    """A function F.n_step_*, whose sequences are time steps."""
-    n_layers, dropout = arguments
-    matrices = [w for layer in weights[0] for w in layer]
-    biases = [b for layer in weights[1] for b in layer]
-    gates = GATES[kind]
-
-    def compute(*arrays: Any) -> tuple[Any, ...]:
-        variables = [chainer.Variable(a) for a in arrays]
-        end = len(states) + len(xs)
-        hs, steps, rest = variables[: len(states)], variables[len(states) : end], variables[end:]
-        rows = [rest[k : k + gates] for k in range(0, len(rest), gates)]
-        half = len(rows) // 2
-        # Chainer's functions take the gates' parameters layer by layer.
-        *hys, ys = original(n_layers, dropout, *hs, rows[:half], rows[half:], steps)
-        return (*hys, *ys)
-
-    node = _n_step(compute, kind, n_layers, bidirectional, len(states), len(xs), True)
-    made = node.apply((*states, *xs, *matrices, *biases))
-    return (*made[: len(states)], tuple(made[len(states) :]))
-
-
-def _lstm(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def replacement(
-        n: int, dropout: float, hx: Any, cx: Any, ws: Any, bs: Any, xs: Any, use_bi_direction: bool
-    ) -> Any:
-        if not _active[-1]:
-            return original(n, dropout, hx, cx, ws, bs, xs, use_bi_direction)
-        call = functools.partial(original, use_bi_direction=use_bi_direction)
-        return _base(call, "lstm", [hx, cx], (n, dropout), (ws, bs), xs, use_bi_direction)
-
-    return replacement
-
-
-def _gru(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def replacement(
-        n: int, dropout: float, hx: Any, ws: Any, bs: Any, xs: Any, use_bi_direction: bool
-    ) -> Any:
-        if not _active[-1]:
-            return original(n, dropout, hx, ws, bs, xs, use_bi_direction)
-        call = functools.partial(original, use_bi_direction=use_bi_direction)
-        return _base(call, "gru", [hx], (n, dropout), (ws, bs), xs, use_bi_direction)
-
-    return replacement
-
-
-def _rnn(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def replacement(
-        n: int,
-        dropout: float,
-        hx: Any,
-        ws: Any,
-        bs: Any,
-        xs: Any,
-        activation: str,
-        use_bi_direction: bool,
-    ) -> Any:
-        if not _active[-1]:
-            return original(n, dropout, hx, ws, bs, xs, activation, use_bi_direction)
-        call = functools.partial(original, activation=activation, use_bi_direction=use_bi_direction)
-        kind = f"rnn_{activation}"
-        return _base(call, kind, [hx], (n, dropout), (ws, bs), xs, use_bi_direction)
 
     return replacement

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import linecache
-import sys
-import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import chainer
 import numpy as np
 
 from webconv.frontends.chainer.composites import composites
+from webconv.frontends.chainer.lines import failed_line, reason, user_line
 from webconv.frontends.chainer.links import Calls, numbered
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
+from webconv.frontends.chainer.values import Taken, noticing
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.op import Array
-
-# Files whose lines are not the user's.
-OURS = (str(Path(chainer.__file__).parent), str(Path(__file__).parent))
 
 
 @dataclass(frozen=True)
@@ -64,23 +59,6 @@ BOOKKEEPING = frozenset(vars(chainer.FunctionNode())) | {
 }
 
 
-def user_line() -> str:
-    """`net.py:12: h = F.relu(x)`, the line that runs and is neither Chainer's nor ours."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(OURS):
-        frame = frame.f_back
-    name, line = frame.f_code.co_filename, frame.f_lineno
-    text = linecache.getline(name, line).strip()
-    return f"{Path(name).name}:{line}" + (f": {text}" if text else "")
-
-
-def failed_line(error: Exception) -> str:
-    """The last line of the user's on the way to an error."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not f.filename.startswith(OURS)] or list(frames)
-    return f"{Path(own[-1].filename).name}:{own[-1].lineno}: {own[-1].line}"
-
-
 @dataclass(frozen=True)
 class Sources:
     """Where leaves come from: inputs and states as Variables by name, parameters by identity.
@@ -116,6 +94,7 @@ def record(
     """
     links = Calls(chain)
     watch = Watch(links)
+    looks: dict[str, str] = {}
     with (
         chainer.using_config("train", False),
         chainer.using_config("enable_backprop", True),
@@ -123,32 +102,44 @@ def record(
         watch,
         links.noting(),
         composites(),
+        noticing(lambda what: looks.update({user_line(): what})),
     ):
         try:
             made, states = run()
         except WebconvError:
             raise
-        except Exception as error:  # The chain is the user's code, which may raise anything.
-            reason = " ".join(str(error).split())
+        except (Exception, SystemExit) as error:  # The user's code may raise anything.
             where = failed_line(error)
-            raise ModelFormatError(
-                f"the chain's call fails at {where}: {type(error).__name__}: {reason}"
-            ) from error
+            place = f" at {where}" if where else ""
+            raise ModelFormatError(f"the chain's call fails{place}: {reason(error)}") from error
+    if looks:
+        lines = "; ".join(f"it {what} at {line}" for line, what in looks.items())
+        raise ModelFormatError(
+            f"the chain depends on the values of its inputs: {lines}; compute with functions of "
+            "chainer.functions (F.where, F.maximum, F.get_item, ...), and leave out what is not "
+            "needed for the result"
+        )
     return _Walk(watch, sources()).tape(named_outputs(made), states)
 
 
 def named_outputs(made: Any) -> dict[str, Any]:
     """What a chain gave as Variables by name; nested lists are numbered through."""
     found = list(_flat("", made))
+    if not found:
+        raise UnsupportedError("the chain gives nothing: forward must return what it computes")
     if len(found) == 1 and not found[0][0]:
         return {"output": found[0][1]}
-    return {name or f"output_{k}": v for k, (name, v) in enumerate(found)}
+    named = {name or f"output_{k}": v for k, (name, v) in enumerate(found)}
+    if len(named) < len(found):
+        names = ", ".join(name for name, _ in found)
+        raise UnsupportedError(f"the chain gives several outputs of one name: {names}")
+    return named
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _flat(f"{name}{key}", inner)
+            yield from _flat(f"{name}_{key}" if name else str(key), inner)
     elif isinstance(value, tuple | list):
         for k, inner in enumerate(value):
             yield from _flat(f"{name}_{k}" if name else "", inner)
@@ -193,21 +184,20 @@ class _Walk:
         results = {}
         variables = {}
         for name, v in outputs.items():
-            if not isinstance(v, chainer.Variable):
+            array = v.array if isinstance(v, chainer.Variable) else v
+            node = getattr(array, "node", None) or getattr(v, "node", None)
+            if node is None or (node.creator_node is None and id(node) not in self.names):
                 raise UnsupportedError(_without_graph(name))
-            results[name] = v.array
-            variables[name] = v
-        for name, v in variables.items():
-            if v.creator_node is None and id(v.node) not in self.names:
-                raise UnsupportedError(_without_graph(name))
-        made = {name: self._value(v.node, v.array) for name, v in variables.items()}
+            results[name] = np.asarray(array)
+            variables[name] = node
+        made = {name: self._value(node, results[name]) for name, node in variables.items()}
         written: dict[str, int] = {}
         while new := [n for n in states if n not in written and self._is_written(n, states[n])]:
             # What is read is carried on; a chain that resets its links reads none of their states.
             written |= {n: self._value(states[n].node, states[n].array) for n in new}
         for name, v in self.inputs.items():
             if ("input", name) not in self.shared:
-                self._leaf(v.node, v.array)
+                self._leaf(v.node, v.array, "its end")
         after = {name: states[name].array for name in written}
         names = tuple(self.inputs)
         layers = numbered(self.links, self.numbers)
@@ -219,28 +209,39 @@ class _Walk:
         return ("state", name) in self.shared or (name in self.carried and changed)
 
     def _value(self, root: Any, array: Array) -> int:
-        stack: list[tuple[Any, Array | None]] = [(root, array)]
+        stack: list[tuple[Any, Array | None, str]] = [(root, array, "its end")]
         while stack:
-            node, data = stack[-1]
+            node, data, reader = stack[-1]
             if id(node) in self.numbers:
                 stack.pop()
                 continue
             function = node.creator_node
             if function is None:
-                stack.pop()
-                self._leaf(node, data)
+                source = getattr(data, "node", None)
+                if source is None or source is node:
+                    self._leaf(node, data, reader)
+                elif id(source) in self.numbers:
+                    # The array of a Variable that was made a Variable again.
+                    self._alias(node, self.numbers[id(source)])
+                else:
+                    stack.append((source, np.asarray(data), reader))
                 continue
-            seen = self.seen[id(function)]
+            seen = self.seen.get(id(function))
+            if seen is None:
+                raise ModelFormatError(
+                    f"the chain reads at {reader} what an earlier call has made; links of "
+                    "Chainer keep states from call to call (L.LSTM, L.StatefulGRU, ...), else give "
+                    "what is kept as an input and an output"
+                )
             open_inputs = [
-                (n, a)
+                (n, a, seen.where)
                 for n, a in zip(function.inputs, seen.arrays, strict=True)
                 if id(n) not in self.numbers
             ]
             if open_inputs:
                 stack += reversed(open_inputs)
-                continue
-            stack.pop()
-            self._call(function, seen)
+            else:
+                self._call(function, seen)
         return self.numbers[id(root)]
 
     def _call(self, function: Any, seen: Seen) -> None:
@@ -260,25 +261,34 @@ class _Walk:
             )
         )
 
+    def _alias(self, node: Any, number: int) -> None:
+        self.numbers[id(node)] = number
+        self.kept.append(node)
+
     def _number(self, node: Any) -> int:
         self.numbers[id(node)] = self.count
         self.kept.append(node)
         self.count += 1
         return self.count - 1
 
-    def _leaf(self, node: Any, data: Array | None) -> None:
+    def _leaf(self, node: Any, data: Array | None, reader: str) -> None:
         kind, name = self.names.get(id(node)) or self.arrays.get(id(data)) or ("constant", "")
+        if kind == "constant" and isinstance(data, Taken):
+            raise ModelFormatError(
+                f"the chain depends on the values of its inputs: an array that is computed of a "
+                f"Variable's (.array, .data, NumPy) enters at {reader}; compute it with functions "
+                "of chainer.functions"
+            )
         if kind == "constant" and id(data) in self.parameters:
             kind, name = "parameter", self.parameters[id(data)][0]
         key = (kind, name)
         if kind != "constant" and key in self.shared:
-            self.numbers[id(node)] = self.shared[key]
-            self.kept.append(node)
+            self._alias(node, self.shared[key])
             return
         number = self._number(node)
         self.shared[key] = number
         assert data is not None
-        self.leaves.append(Leaf(kind, name, data, number))
+        self.leaves.append(Leaf(kind, name, np.asarray(data), number))
 
 
 def _without_graph(name: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import chainer
 
-from webconv.ir.errors import ModelFormatError
+from webconv.frontends.chainer.lines import failed_line, reason
+from webconv.ir.errors import ModelFormatError, WebconvError
 
 PATTERN = re.compile(r"^(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)$")
 
@@ -35,7 +36,7 @@ def make(path: Path) -> tuple[Any, tuple[Any, ...], Mapping[str, Any] | None]:
     function = getattr(imported(file), name, None)
     if not callable(function):
         raise ModelFormatError(f"{file.name} has no function {name}")
-    made = function()
+    made = _called(f"{name}()", function)
     if isinstance(made, chainer.Link):
         made = (made,)
     if not isinstance(made, tuple | list) or not made or not isinstance(made[0], chainer.Link):
@@ -44,6 +45,9 @@ def make(path: Path) -> tuple[Any, tuple[Any, ...], Mapping[str, Any] | None]:
             "entries: `return chain, {'step': (chain.step, x)}`"
         )
     chain, *examples = made
+    if not vars(chain).keys() >= ({"_children"} if isinstance(chain, chainer.Chain) else set()):
+        kind = type(chain).__name__
+        raise ModelFormatError(f"{kind}.__init__ must call super().__init__() before all else")
     if len(examples) == 1 and isinstance(examples[0], Mapping):
         return chain, (), examples[0]
     if len(examples) == 1 and isinstance(examples[0], tuple | list):
@@ -54,6 +58,7 @@ def make(path: Path) -> tuple[Any, tuple[Any, ...], Mapping[str, Any] | None]:
 
 
 def imported(file: Path) -> Any:
+    """The module that a file is; raises ModelFormatError with the line that fails."""
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
@@ -61,7 +66,22 @@ def imported(file: Path) -> Any:
     # Files of a model import their neighbours.
     sys.path.insert(0, str(file.resolve().parent))
     try:
-        spec.loader.exec_module(module)
+        _called(f"importing {file.name}", lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
     finally:
         sys.path.remove(str(file.resolve().parent))
     return module
+
+
+def _called(what: str, function: Callable[[], Any]) -> Any:
+    """What the user's code gives; what it raises is told with its line."""
+    try:
+        return function()
+    except WebconvError:
+        raise
+    except SyntaxError as error:
+        place = f" at {Path(error.filename).name}:{error.lineno}" if error.filename else ""
+        raise ModelFormatError(f"{what} fails{place}: SyntaxError: {error.msg}") from error
+    except (Exception, SystemExit) as error:  # The user's code may raise anything.
+        where = failed_line(error)
+        place = f" at {where}" if where else ""
+        raise ModelFormatError(f"{what} fails{place}: {reason(error)}") from error

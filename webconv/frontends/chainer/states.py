@@ -11,6 +11,7 @@ import chainer
 import chainer.links as L
 import numpy as np
 
+from webconv.frontends.chainer.composites import composites_off
 from webconv.ir import dtypes, ops
 from webconv.ir.graph import Graph, Program, State, Value, constant
 from webconv.ir.graph import input as new_input
@@ -69,7 +70,7 @@ class States:
         self._clear()
         found = {}
         for call in calls:
-            with chainer.no_backprop_mode():
+            with composites_off(), chainer.no_backprop_mode():
                 call()
             for name, place in self.places.items():
                 if (value := getattr(*place)) is not None:

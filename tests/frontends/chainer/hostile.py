@@ -1,0 +1,169 @@
+"""Chains that do what cannot be compiled, or what looks so: each with the message it gets.
+
+    python -m tests.frontends.chainer.hostile OUT.json
+
+traces them all in one process, which is what a test can afford; `test_bad_input` has some of them
+on the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+NET = """
+import random
+import chainer, chainer.functions as F, chainer.links as L, numpy as np
+from chainer import cuda
+from webconv import Dim, example
+
+class Net(chainer.Chain):
+    def __init__(self):
+        super().__init__()
+        self.calls, self.kept, self.history = 0, None, []
+        with self.init_scope():
+            self.fc, self.b = L.Linear(4, 2), L.Linear(2, 2)
+            self.embed = L.EmbedID(5, 4)
+
+    def forward(self, x):
+        h = self.fc(x) if x.dtype.kind == "f" else F.sum(self.embed(x), 1)
+        {body}
+
+def make_net():
+    return Net(), {example}
+"""
+
+FLOATS = "np.ones((3, 4), 'f') * np.arange(3, dtype='f')[:, None]"
+WORDS = "np.array([[1, 2, 3], [0, 4, 1]], 'i')"
+
+
+class Row(NamedTuple):
+    """What forward does from line 17 on, and the error as a pattern; "" where there is none."""
+
+    body: str
+    error: str = ""
+    example: str = FLOATS
+
+
+LOOKS = "depends on the values of its inputs: it looks at numbers at net.py:{}: "
+CHANGES = "it changes an array in place at net.py:18: "
+COMPUTED = r"an array that is computed of a Variable's .* enters at net.py:{}"
+AGAIN = "on chance or on earlier calls: .*net.py:{}"
+
+CHAINS: dict[str, Row] = {
+    # Numbers that Python decides by, whether or not they decide otherwise here.
+    "if_sum": Row("if h.array.sum() > 0: h = F.relu(h)\nreturn h", LOOKS.format(17) + "if h.array"),
+    "if_never": Row("if abs(h.data).max() > 1e9: h = F.relu(h)\nreturn h", LOOKS.format(17)),
+    "if_variable": Row("return h if F.sum(h) else -h", "net.py:17.*cannot be evaluated as Python"),
+    "if_element": Row("if x.array[0, 0] > 3: h = h * 2\nreturn h", LOOKS.format(17)),
+    "float": Row("return h * float(x.array[1, 1])", LOOKS.format(17)),
+    "item": Row("return h * F.max(x).item()", LOOKS.format(17)),
+    "argmax": Row("k = int(np.argmax(h.data[0]))\nreturn h[:, k]", LOOKS.format(17) + "k = int"),
+    "argmax_range": Row(
+        "for _ in range(h.data.argmax()): h = F.relu(h)\nreturn h", LOOKS.format(17)
+    ),
+    "loop": Row("while F.sum(h).array < 10: h = h + 1\nreturn h", LOOKS.format(17)),
+    "guard": Row("assert not np.isnan(h.array).any()\nreturn h", LOOKS.format(17) + "assert"),
+    "count": Row("return h / int((x.array != 0).sum())", LOOKS.format(17), WORDS),
+    "list": Row("return h * h.array.tolist()[0][0]", LOOKS.format(17)),
+    "two": Row(
+        "if h.array[0, 0] > 0: pass\nk = float(x.data[0, 0])\nreturn h * k",
+        LOOKS.format(17) + r".*; it looks at numbers at net.py:18",
+    ),
+    # Arrays that NumPy computes.
+    "tanh": Row("return F.relu(chainer.Variable(np.tanh(h.array)))", COMPUTED.format(17)),
+    "mask": Row(
+        "mask = (x.array != 0).sum(1) > 1\nreturn h * mask[:, None]", COMPUTED.format(18), WORDS
+    ),
+    "choice": Row("return self.embed(np.argmax(h.data, 1).astype('i'))", COMPUTED.format(17)),
+    "output": Row("return self.xp.tanh(h.array)", "output 'output' is an array without a graph"),
+    "numpy": Row("return np.tanh(h)", "the chain's call fails at net.py:17: return np.tanh"),
+    # Arrays that are changed.
+    "place": Row("y = F.relu(h)\ny.array[:, 0] = 0\nreturn y", CHANGES),
+    "place_of_input": Row("y = x * 1\nx.array[0] = 0\nreturn y + self.b(h)[:, :1]", CHANGES),
+    "place_operator": Row("y = h.array\ny *= 2\nreturn h", CHANGES),
+    "place_function": Row("y = h.array\nnp.maximum(y, 0, out=y)\nreturn h", CHANGES),
+    "place_whole": Row("y = F.relu(h)\ny.array = np.zeros((3, 2), 'f')\nreturn y", CHANGES),
+    "element": Row("h[0] = 0\nreturn h", "net.py:17.*does not support item assignment"),
+    # Chance, and what is kept from call to call.
+    "chance": Row("return h * np.random.rand(3, 2).astype('f')", AGAIN.format(17)),
+    "chance_of_python": Row("return h * random.random()", AGAIN.format(17) + ".*value of MulConst"),
+    "training": Row(
+        "with chainer.using_config('train', True):\n    return F.dropout(h)",
+        "Dropout, at net.py:18.*as in training",
+    ),
+    "counter": Row("self.calls += 1\nreturn h * self.calls", AGAIN.format(18) + ".*1 and 2 differ"),
+    "turns": Row("self.calls += 1\nreturn F.relu(h) if self.calls % 2 else h", AGAIN.format(18)),
+    "kept": Row(
+        "if self.kept is not None: h = h + self.b(self.kept)\nself.kept = F.tanh(h)\nreturn h",
+        "reads at net.py:17: .* what an earlier call has made; links of Chainer keep states",
+    ),
+    "history": Row("self.history.append(h)\nreturn sum(self.history)", "reads at net.py:18"),
+    # What forward gives.
+    "nothing": Row("self.b(h)", "the chain gives nothing: forward must return"),
+    "no_outputs": Row("return []", "the chain gives nothing"),
+    "number": Row("return h, 3", "must give Variables, but it gives int"),
+    "generator": Row("return (y for y in [h])", "must give Variables, but it gives generator"),
+    "same_name": Row("return {'a': {'b': h}, 'a_b': h}", "several outputs of one name: a_b, a_b"),
+    "exit": Row("import sys; sys.exit(3)", "the chain's call fails at net.py:17.*SystemExit: 3"),
+    "recursion": Row("return self.forward(x)", "the chain's call fails at net.py:1[67].*Recursion"),
+    "arguments": Row(
+        "return h", "call fails: TypeError: Net.forward.* takes 2", "np.ones(3), np.ones(3)"
+    ),
+    # What looks alike, and is compiled.
+    "array": Row("return h.array"),
+    "cut": Row("return F.relu(chainer.Variable(h.array))"),
+    "cut_input": Row("return self.b(self.fc(x.data))"),
+    "to_cpu": Row("h.to_cpu()\nreturn F.relu(chainer.as_variable(cuda.to_cpu(h.data)))"),
+    "xp": Row("return h * self.xp.ones(h.array.shape, h.array.dtype)"),
+    "like": Row("return h + np.ones_like(h.array)"),
+    "no_graph": Row("with chainer.no_backprop_mode():\n    y = F.relu(h)\nreturn self.b(y)"),
+    "no_graph_config": Row(
+        "with chainer.using_config('enable_backprop', False):\n    return h * 2"
+    ),
+    "unchain": Row("h.unchain_backward()\nreturn F.relu(h)"),
+    "cast": Row("return F.cast(F.cast(h, 'float16'), 'float32') + F.cast(x, 'f')[:, :2]"),
+    "print": Row("text = str(h.array)\nassert h.array.shape[1] == 2\nreturn h"),
+    "plus": Row("h += 1\nreturn h"),
+    "noted": Row("self.y = h\nself.calls += 1\nreturn {'a': {'b': self.y}, 'c': [h, None]}"),
+    "parameter": Row("return h * float(self.b.W.array[0, 0])"),
+    "training_only": Row("return F.dropout(h) if chainer.config.train else h"),
+}
+
+
+def main(out: Path) -> None:
+    """What each chain gets: its error, or its largest difference from Chainer."""
+    import chainer
+    import numpy as np
+
+    from webconv.frontends.chainer import trace
+    from webconv.frontends.chainer.source import make
+    from webconv.ir.errors import WebconvError
+
+    found: dict[str, Any] = {}
+    for name, row in CHAINS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "net.py"
+            body = row.body.replace("\n", "\n        ")
+            file.write_text(NET.format(body=body, example=row.example))
+            chain, examples, _ = make(Path(f"{file}:make_net"))
+            try:
+                program = trace(chain, *examples)
+            except WebconvError as error:
+                found[name] = str(error)
+                continue
+            got = program.run(dict(zip(program.main.inputs, examples, strict=True)))
+            with chainer.using_config("train", False):
+                want = chain(*map(chainer.Variable, examples))
+        while not hasattr(want, "dtype"):
+            want = next(iter(want.values() if isinstance(want, dict) else want))
+        want = want.array if isinstance(want, chainer.Variable) else want
+        found[name] = float(np.abs(next(iter(got.values())) - want).max())
+    out.write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,152 @@
+"""Notices where the code of a chain looks at numbers, or changes arrays in place.
+
+While a chain is traced, `.array` and `.data` of its Variables give arrays that remember where they
+are from. To take a number or a truth value out of one is to decide by data, which no graph shows.
+Chainer's own code is given the plain arrays, and so is what asks for parameters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import chainer
+import numpy as np
+
+from webconv.frontends.chainer.lines import is_users
+
+# Adds the line that runs to what is known of it.
+Note = Callable[[str], None]
+
+LOOKS = "looks at numbers"
+CHANGES = "changes an array in place"
+
+# What they give has no number of what they are given.
+LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
+
+
+class Taken(np.ndarray):
+    """An array that was taken out of a Variable, or computed of one.
+
+    `node` is that of the Variable whose array it is, None if it was computed.
+    """
+
+    note: Note | None
+    node: Any
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.note, self.node = getattr(source, "note", None), None
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        made = super().__array_function__(function, types, args, kwargs)
+        if function in LIKE:
+            return _plain(made)
+        return _taken(made, self.note) if isinstance(made, np.ndarray | np.generic) else made
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(isinstance(out, Taken) for out in options.get("out", ())):
+            self._tell(CHANGES)
+            options["out"] = tuple(map(_plain, options["out"]))
+        made = getattr(ufunc, method)(*map(_plain, inputs), **options)
+        return _taken(made, self.note) if isinstance(made, np.ndarray | np.generic) else made
+
+    def __getitem__(self, key: Any) -> Any:
+        return _taken(self.view(np.ndarray)[_plain(key)], self.note)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._tell(CHANGES)
+        self.view(np.ndarray)[_plain(key)] = value
+
+    def __bool__(self) -> bool:
+        self._tell(LOOKS)
+        return bool(self.view(np.ndarray))
+
+    def __int__(self) -> int:
+        self._tell(LOOKS)
+        return int(self.view(np.ndarray))
+
+    def __float__(self) -> float:
+        self._tell(LOOKS)
+        return float(self.view(np.ndarray))
+
+    def __index__(self) -> int:
+        self._tell(LOOKS)
+        return self.view(np.ndarray).__index__()
+
+    def item(self, *key: Any) -> Any:
+        """The number."""
+        self._tell(LOOKS)
+        return self.view(np.ndarray).item(*key)
+
+    def tolist(self) -> Any:
+        """The numbers."""
+        self._tell(LOOKS)
+        return self.view(np.ndarray).tolist()
+
+    def argmax(self, *args: Any, **options: Any) -> Any:
+        """The place of the largest."""
+        return _taken(self.view(np.ndarray).argmax(*args, **options), self.note)
+
+    def argmin(self, *args: Any, **options: Any) -> Any:
+        """The place of the smallest."""
+        return _taken(self.view(np.ndarray).argmin(*args, **options), self.note)
+
+    def _tell(self, what: str) -> None:
+        # What NumPy or Chainer do themselves, as to print an array, is not the chain's.
+        if self.note is not None and is_users(sys._getframe(2).f_code.co_filename):
+            self.note(what)
+
+
+def _plain(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, Taken) else value
+
+
+def _taken(value: Any, note: Note | None) -> Any:
+    made = np.asarray(value).view(Taken)
+    made.note = note
+    return made
+
+
+@contextlib.contextmanager
+def noticing(note: Note) -> Iterator[None]:
+    """While it lasts, `note` is told what the chain's code does with numbers."""
+    kept = {name: vars(chainer.Variable)[name] for name in ("array", "data")}
+    item = chainer.Variable.item
+
+    def seen(own: property) -> property:
+        def read(variable: Any) -> Any:
+            array = own.fget(variable)  # type: ignore[misc]
+            users = is_users(sys._getframe(1).f_code.co_filename)
+            if users and isinstance(array, np.ndarray) and not _is_parameter(variable):
+                made = _taken(array, note)
+                made.node = variable.node
+                return made
+            return array
+
+        def write(variable: Any, array: Any) -> None:
+            if is_users(sys._getframe(1).f_code.co_filename) and not _is_parameter(variable):
+                note(CHANGES)
+            own.fset(variable, array)  # type: ignore[misc]
+
+        return property(read, write, doc=own.__doc__)
+
+    def number(variable: Any) -> Any:
+        if is_users(sys._getframe(1).f_code.co_filename) and not _is_parameter(variable):
+            note(LOOKS)
+        return item(variable)
+
+    try:
+        for name, own in kept.items():
+            setattr(chainer.Variable, name, seen(own))
+        chainer.Variable.item = number
+        yield
+    finally:
+        chainer.Variable.item = item
+        for name, own in kept.items():
+            setattr(chainer.Variable, name, own)
+
+
+def _is_parameter(variable: Any) -> bool:
+    return isinstance(variable, chainer.Parameter)
