@@ -45,7 +45,8 @@ def trace(
     depends on its data.
     """
     _require_chainer()
-    from webconv.frontends.chainer.chains import Traced, program_of
+    from webconv.frontends.chainer.chains import program_of
+    from webconv.frontends.chainer.traced import Traced
 
     name = name or type(chain).__name__
     if entries is not None:

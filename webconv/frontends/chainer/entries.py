@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from webconv.frontends.chainer.chains import Traced, program_of
+from webconv.frontends.chainer.chains import program_of
 from webconv.frontends.chainer.registry import Convert
 from webconv.frontends.chainer.states import STARTED
+from webconv.frontends.chainer.traced import Traced
 from webconv.ir import dims
 from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
 from webconv.ir.graph import Graph, Program, State, constant

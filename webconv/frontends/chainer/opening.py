@@ -22,7 +22,7 @@ from webconv.ir.ops.recurrent import Recurrent
 from webconv.passes.recurrences import recognise
 
 if TYPE_CHECKING:
-    from webconv.frontends.chainer.chains import Traced
+    from webconv.frontends.chainer.traced import Traced
 
 # What a chain raises that cannot be called with other sizes, or gives another program with them.
 REFUSALS = (UnsupportedError, ModelFormatError, ShapeError)
