@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,20 @@ import pytest
 from tests.browser.test_cases import page, run_bundle
 from tests.conftest import MODELS, require_models
 from tests.frontends.chainer.cases import FAMILIES
-from tests.frontends.chainer.conftest import Run, chainer_functions, chainer_nets, chainer_python
+from tests.frontends.chainer.conftest import (
+    Run,
+    chainer_functions,
+    chainer_nets,
+    chainer_python,
+    chainer_zoo,
+)
 from tests.frontends.chainer.test_functions import check, program_of, wanted
 from tests.frontends.chainer.test_nets import LISTS, OPEN, STATES, compare, runs
+from tests.frontends.chainer.test_zoo import compare as compare_roughly
 from webconv.api import compile_program
 from webconv.verify.machines import pairs
 
-__all__ = ["chainer_functions", "chainer_nets", "chainer_python", "page"]
+__all__ = ["chainer_functions", "chainer_nets", "chainer_python", "chainer_zoo", "page"]
 
 NETS_OF_OURS = [
     *(f"states/{n}" for n in STATES),
@@ -118,11 +126,36 @@ SEVERAL = """async (url, runs) => {
 @pytest.mark.parametrize("name", NETS_OF_OURS)
 def test_nets(page: Any, chainer_nets: dict[str, Any], name: str) -> None:
     """Open sizes, lists of sequences and states: several runs of one bundle."""
+    for outputs, want in several(page, chainer_nets, name):
+        compare(outputs, want)
+
+
+# Of the zoo, those that differ most.
+ZOO = (
+    *("images/AlexNet", "images/GoogLeNetBN", "images/ResNeXt", "images/MobileNet"),
+    *("images/Capsules", "images/Pyramid", "pictures/Generator", "pictures/UNet", "pictures/VAE"),
+    *("pictures/CycleGAN", "pictures/SegNet", "pictures/Segmentation", "pictures/Boxes"),
+    *("text/CNNEncoder", "text/Seq2seq", "text/CRFTagger", "text/WaveNet"),
+    *("attention/TransformerOpen", "attention/GPTOpen", "attention/GGNN", "links/A3C"),
+)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_zoo(page: Any, chainer_zoo: dict[str, Any], name: str) -> None:
+    """Networks as people write them, with other sizes than traced."""
+    for outputs, want in several(page, chainer_zoo, name):
+        compare_roughly(outputs, want)
+
+
+def several(
+    page: Any, found: dict[str, Any], name: str
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """What each run of one bundle gives, and what Chainer gives."""
     backend, browser, opened = page
-    program = program_of(chainer_nets, name)
+    program = program_of(found, name)
     bundle = compile_program(program, "net", "0" * 64, [backend])
-    rows = list(runs(chainer_nets, name))
+    rows = list(runs(found, name))
     given = [dict(pairs(inputs)) for inputs, _ in rows]
     made = opened.evaluate(SEVERAL, f"{browser.mount(bundle.files)}{backend}.js", given)
     for outputs, (_, want) in zip(made, rows, strict=True):
-        compare({n: np.reshape(data, shape) for n, (data, shape) in outputs.items()}, want)
+        yield {n: np.reshape(data, shape) for n, (data, shape) in outputs.items()}, want
