@@ -16,6 +16,7 @@ import pytest
 from tests.backends.test_wasm import instances
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import Array, assert_close, called, keras, randomise, sample, saved
+from webconv.cli import run as cli
 from webconv.edits import Edits, edit
 from webconv.frontends.keras import load
 from webconv.ir.errors import ModelFormatError, ShapeError
@@ -252,6 +253,34 @@ def test_a_decoder_that_has_read_nothing(tmp_path: Path) -> None:
     for run in (next(instances(program)).run, program.run):
         with pytest.raises(ShapeError, match=r"state 'in' holds nothing yet.* writes it first"):
             run(given, "decoder")
+
+
+def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The decoder first, its two likeliest, other names; each step is verified against Keras."""
+    case = case_of(*attention(), tmp_path)
+    out = tmp_path / "out"
+    options = [
+        *("--entry", "write=previous,in,in.1,in.2:scores,out.1,out.2", "--state", "in=in"),
+        *("--entry", "read=read:in,in.1,in.2", "--state", "in.1=out.1", "--state", "in.2=out.2"),
+        *("--head", "scores=topk:2", "--rename", "in=seen", "--rename", "read=text"),
+        *("--backend", "wasm"),
+    ]
+    assert cli(["convert", str(case.files[".h5"]), "-o", str(out), *options]) == 0
+    printed = capsys.readouterr().out
+    assert 'await runner.entry("write").run({ previous });  // scores, scores_indices' in printed
+    assert 'await runner.entry("read").run({ text });' in printed
+    assert cli(["verify", str(out), "--browser", "none"]) == 0
+    files = [(tmp_path / f"x{k}.npz", tmp_path / f"y{k}.npz") for k in range(4)]
+    np.savez(files[0][0], text=case.read)
+    np.savez(files[0][1])
+    for k, (given, expect) in enumerate(files[1:]):
+        np.savez(given, previous=case.previous[:, k : k + 1])
+        best = np.argsort(-case.want[:, k : k + 1], -1)[..., :2]
+        np.savez(expect, scores_indices=best.astype("i4"))
+    pairs = [f for x, y in files for f in ("--inputs", str(x), "--expect", str(y))]
+    assert cli(["verify", str(out), "--browser", "none", *pairs]) == 0
+    np.savez(files[3][1], scores_indices=1 - best)
+    assert cli(["verify", str(out), "--browser", "none", *pairs]) == 1
 
 
 # -- names -----------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +21,9 @@ from webconv.cli.options import (
     json_option,
     model_options,
 )
+
+if TYPE_CHECKING:
+    from webconv.ir.graph import Program
 
 
 @click.command()
@@ -91,10 +95,10 @@ def describe(bundle: Bundle, console: Console) -> None:
     console.say()
     console.say("In a page:")
     console.say()
-    inputs, outputs = (_names(bundle, kind) for kind in ("inputs", "outputs"))
     console.say(f"  import {{ load }} from './{bundle.path.name}/index.js';")
     console.say("  const runner = await load();")
-    console.say(f"  const outputs = await runner.run({{ {inputs} }});  // {outputs}")
+    for line in _calls(bundle.program):
+        console.say(f"  {line}")
     console.say()
     console.say(f"To try it: webconv serve {bundle.path}")
 
@@ -105,7 +109,18 @@ def _files(sizes: dict[str, int]) -> list[tuple[str, int]]:
     return [*own, ("runtime/", sum(n for name, n in sizes.items() if "/" in name))]
 
 
-def _names(bundle: Bundle, kind: str) -> str:
-    graph = bundle.program.main
-    seen = [name for name in getattr(graph, kind) if name not in graph.lists.lengths]
-    return ", ".join(json.dumps(n) if not n.isidentifier() else n for n in seen)
+def _calls(program: Program) -> list[str]:
+    """A line of JavaScript for each entry that runs it."""
+    several = len(program.entries) > 1
+    lines = []
+    for name, graph in program.entries.items():
+        inputs, outputs = (_names(values) for values in (graph.inputs, graph.outputs))
+        entry = f".entry({json.dumps(name)})" if several else ""
+        result, comment = ("const outputs = ", f"  // {outputs}") if outputs else ("", "")
+        call = f"await runner{entry}.run({{ {inputs} }});"
+        lines.append(f"{'' if several else result}{call}{comment}")
+    return lines
+
+
+def _names(values: Iterable[str]) -> str:
+    return ", ".join(json.dumps(n) if not n.isidentifier() else n for n in values)

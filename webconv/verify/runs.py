@@ -52,8 +52,9 @@ def make_runs(
 ) -> list[Run]:
     """The runs for the given inputs, or random ones for each entry if there are none.
 
-    Without `expect` the expectations are NumPy's. Raises ModelFormatError or ShapeError if what is
-    given does not fit the program.
+    Without `entry` a run is one of the first entry that has its inputs, without `expect` the
+    expectations are NumPy's. Raises ModelFormatError or ShapeError if what is given does not fit
+    the program.
     """
     if expect and len(expect) != len(inputs):
         rule = "every expect belongs to one inputs"
@@ -62,19 +63,25 @@ def make_runs(
     if unknown := [n for n in names if n not in program.entries]:
         there = ", ".join(program.entries)
         raise ModelFormatError(f"there is no entry {unknown[0]!r}; there are {there}")
-    given: list[Given]
-    if inputs:
-        given, names = list(inputs), names[:1]
-    else:
-        given = [{}] * (2 if program.states else 1)
     runs = []
-    for name in names:
-        for g in given:
-            own, states = split_states(program, arrays_of(g))
-            runs.append(Run(name, complete(program, name, own, vocabularies, rng), states))
+    for g in inputs:
+        own, states = split_states(program, arrays_of(g))
+        name = _entry_of(program, names, own)
+        runs.append(Run(name, complete(program, name, own, vocabularies, rng), states))
+    if not inputs:
+        # What reads states comes after what only writes them.
+        for name in sorted(names, key=lambda n: bool(program.entries[n].reads)):
+            for _ in range(2 if program.states else 1):
+                runs.append(Run(name, complete(program, name, {}, vocabularies, rng), {}))
     if expect:
         return [_expecting(program, run, arrays_of(e)) for run, e in zip(runs, expect, strict=True)]
     return _by_numpy(program, runs)
+
+
+def _entry_of(program: Program, names: Sequence[str], given: Arrays) -> str:
+    """The first entry that has all inputs which are named; else the first."""
+    fitting = (n for n in names if given and set(given) <= set(program.entries[n].inputs))
+    return next(fitting, names[0])
 
 
 def _expecting(program: Program, run: Run, expect: dict[str, Any]) -> Run:
