@@ -9,6 +9,8 @@ import numpy as np
 from webconv.frontends import common
 from webconv.frontends.chainer.functions.formula import Formula, polynomial, where
 from webconv.frontends.chainer.registry import Applied, function
+from webconv.frontends.fourier import fourier
+from webconv.frontends.matrices import determinant, inverse
 from webconv.ir import ops
 from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Value
@@ -230,16 +232,12 @@ def _square(x: Value) -> int:
 @function("BatchDet")
 def batch_det(call: Applied, x: Value) -> Value:
     """Determinants."""
-    from webconv.frontends.onnx.operators.linear import determinant
-
     return determinant(x, _square(x))
 
 
 @function("Inv", "BatchInv")
 def inv(call: Applied, x: Value) -> Value:
     """Inverse matrices."""
-    from webconv.frontends.onnx.operators.contributed import inverse
-
     _square(x)
     return inverse(x)
 
@@ -265,11 +263,9 @@ def cholesky(call: Applied, x: Value) -> Value:
 @function("FFT")
 def fft(call: Applied, real: Value, imaginary: Value) -> tuple[Value, Value]:
     """The discrete Fourier transform of the last axis, or its inverse."""
-    from webconv.frontends.onnx.operators.signal import fourier
-
-    inverse = call._method == "ifft"
+    backwards = call._method == "ifft"
     both = common.stack([real, imaginary], -1)
-    y = fourier(both, inverse)
-    if inverse:
+    y = fourier(both, backwards)
+    if backwards:
         y = ops.Div()(y, common.cast(common.size_value(real.shape[-1]), y.type.dtype))
     return common.at(y, -1, 0), common.at(y, -1, 1)

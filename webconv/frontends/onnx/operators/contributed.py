@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from webconv.frontends import common
+from webconv.frontends.matrices import inverse
 from webconv.frontends.onnx.operators import convolution, linear, making, slicing
 from webconv.frontends.onnx.registry import operator
 from webconv.frontends.onnx.values import array, ints, sizes
-from webconv.ir import dtypes, ops
+from webconv.ir import ops
 from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
 from webconv.ir.graph import Value
 
@@ -207,44 +208,9 @@ def pad(x: Value, pads: Value, value: Value | None = None, *, mode: str = "const
 
 
 @contributed("Inverse")
-def inverse(x: Value) -> Value:
-    """Of matrices [..., N, N]: Gauss-Jordan elimination, by the largest pivot of each column."""
-    n = x.shape[-1]
-    if x.type.rank < 2 or x.shape[-2] != n or not isinstance(n, int):
-        raise ShapeError(f"matrices must be square, of a known size, but x is {x.type}")
-    dtype = x.type.dtype
-    place = ops.Iota(n)()
-    unit = common.cast(ops.Equal()(common.expand_dims(place, 1), place), dtypes.f32)
-    left = common.cast(x, dtypes.f32)
-    right = common.broadcast_to(unit, x.shape)
-    for k in range(n):
-        left, right = _eliminated(left, right, place, k)
-    return common.cast(right, dtype)
-
-
-def _eliminated(left: Value, right: Value, place: Value, k: int) -> tuple[Value, Value]:
-    """[left | right] with the unit vector in column `k`: rows swapped, divided, subtracted."""
-    rows = common.expand_dims(place, 1)
-    column = common.slice_axis(left, -1, k, k + 1)
-    here = common.scalar(k, place)
-    size = ops.Where()(ops.Less()(rows, here), common.scalar(-1, column), ops.Abs()(column))
-    chosen = ops.ArgMax(size.type.rank - 2, True)(size)
-    is_chosen, is_here = ops.Equal()(rows, chosen), ops.Equal()(rows, here)
-
-    def picked(x: Value, which: Value) -> Value:
-        kept = ops.Where()(which, x, common.scalar(0, x))
-        return ops.ReduceSum((-2,), True)(kept)
-
-    pivot = picked(column, is_chosen)
-    swapped = ops.Where()(is_chosen, common.slice_axis(column, -2, k, k + 1), column)
-
-    def step(x: Value) -> Value:
-        row = ops.Div()(picked(x, is_chosen), pivot)
-        rest = ops.Where()(is_chosen, common.slice_axis(x, -2, k, k + 1), x)
-        out: Value = ops.Where()(is_here, row, ops.Sub()(rest, ops.Mul()(swapped, row)))
-        return out
-
-    return step(left), step(right)
+def inverse_(x: Value) -> Value:
+    """Of matrices [..., N, N]."""
+    return inverse(x)
 
 
 contributed("Trilu")(making.trilu)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-
 from webconv.frontends import common
 from webconv.frontends.einsum import einsum
+from webconv.frontends.matrices import determinant
 from webconv.frontends.onnx.registry import operator
 from webconv.ir import dtypes, ops
 from webconv.ir.errors import ShapeError
@@ -64,48 +63,6 @@ def det(x: Value) -> Value:
     if x.type.rank < 2 or not isinstance(n, int) or x.shape[-2] != n:
         raise ShapeError(f"matrices must be square and of a known size, but they are {x.type}")
     return determinant(x, n)
-
-
-def determinant(x: Value, n: int) -> Value:
-    """The determinants of [..., n, n]: by Householder reflections, which need no pivots.
-
-    A reflection turns the first column into (alpha, 0, ..., 0) and the sign of the determinant.
-    """
-    if n == 0:
-        return common.broadcast_to(common.scalar(1, x), x.shape[:-2])
-    factors = []
-    for _ in range(n - 2):
-        alpha, x = _reflected(x)
-        factors.append(ops.Neg()(alpha))
-    if n == 1:
-        return _element(x, 0, 0)
-    down = ops.Mul()(_element(x, 0, 0), _element(x, 1, 1))
-    factors.append(ops.Sub()(down, ops.Mul()(_element(x, 0, 1), _element(x, 1, 0))))
-    return functools.reduce(lambda a, b: ops.Mul()(a, b), factors)
-
-
-def _element(x: Value, row: int, column: int) -> Value:
-    return common.at(common.at(x, -1, column), -1, row)
-
-
-def _reflected(x: Value) -> tuple[Value, Value]:
-    """What the reflection puts in the corner [...], and the matrices without row and column 0."""
-    column = common.slice_axis(x, -1, 0, 1)
-    corner = common.slice_axis(column, -2, 0, 1)
-    rest = common.slice_axis(column, -2, 1)
-    length = ops.Sqrt()(ops.ReduceSum((-2, -1), True)(ops.Mul()(column, column)))
-    zero = common.scalar(0, x)
-    # Away from the corner, so that nothing cancels.
-    alpha = ops.Where()(ops.Greater()(corner, zero), ops.Neg()(length), length)
-    head = ops.Sub()(corner, alpha)
-    v = ops.Concat(-2)(head, rest)
-    square = ops.ReduceSum((-2, -1), True)(ops.Mul()(v, v))
-    empty = ops.Equal()(square, zero)
-    factor = ops.Div()(common.scalar(2, x), ops.Where()(empty, common.scalar(1, x), square))
-    right = common.slice_axis(x, -1, 1)
-    across = ops.MatMul()(common.swap_axes(v, -1, -2), right)
-    change = ops.Mul()(rest, ops.Mul()(factor, across))
-    return common.squeeze(alpha, -2, -1), ops.Sub()(common.slice_axis(right, -2, 1), change)
 
 
 def scaled(x: Value, factor: float) -> Value:

@@ -1,7 +1,7 @@
 """Where Resize reads and how much each element weighs: the operator's formulas.
 
 They are written once, for NumPy arrays (sizes that are known become tables) and for Values in the
-model: `m` is NumPy or `webconv.frontends.onnx.arithmetic`. `x` is the output's index, `n` the
+model: `m` is NumPy or `webconv.frontends.arithmetic`. `x` is the output's index, `n` the
 input's size, and `length` the output's, which is not whole where a scale gives no whole size.
 """
 

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from webconv.frontends import common
-from webconv.frontends.onnx import arithmetic
-from webconv.frontends.onnx.arithmetic import Number
+from webconv.frontends import arithmetic, common
+from webconv.frontends.arithmetic import Number
 from webconv.frontends.onnx.operators.resize_tables import (
     COORDINATES,
     NEAREST,

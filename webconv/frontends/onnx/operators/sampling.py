@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from webconv.frontends import arithmetic as m
 from webconv.frontends import common
-from webconv.frontends.onnx import arithmetic as m
-from webconv.frontends.onnx.arithmetic import Number
+from webconv.frontends.arithmetic import Number
 from webconv.frontends.onnx.operators.convolution import kernel_sizes
 from webconv.frontends.onnx.operators.image import points
 from webconv.frontends.onnx.operators.windows import Sliding, sliding
