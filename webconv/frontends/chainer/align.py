@@ -1,4 +1,4 @@
-"""One tape, or one program, of several that were made with other sizes.
+"""One tape of several that were made with other sizes.
 
 Where the numbers in them differ, they depend on the sizes: `fit` finds how. The samples are more
 than a fit needs, so what does not follow from the sizes is refused.
@@ -18,9 +18,6 @@ from webconv.frontends.chainer import patterns
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.ir import dims
 from webconv.ir.dims import Dim
-from webconv.ir.dtypes import from_numpy
-from webconv.ir.graph import Constant, Graph, Input, Node, Program, State, Value
-from webconv.ir.op import Op, TensorType
 
 Sample = Mapping[str, int]
 
@@ -55,7 +52,7 @@ def fit(values: Sequence[int], samples: Sequence[Sample]) -> Dim:
             total = total + c * t
         if all(dims.evaluate(total, s) == v for s, v in zip(samples, values, strict=True)):
             return total
-    raise Mismatch(f"numbers {_short(values)} do not follow from the sizes")
+    raise Mismatch(f"numbers {short(values)} do not follow from the sizes")
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class Varying:
             b, a = (round(float(c)) for c in solution)
             if all(a * n + b == v for n, v in zip(at, self.values, strict=True)):
                 return a * d + b
-        raise Mismatch(f"numbers {_short(self.values)} do not follow from the sizes")
+        raise Mismatch(f"numbers {short(self.values)} do not follow from the sizes")
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def generalised(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
         return first
     if any(type(v) is not type(first) for v in values):
         kinds = {type(v).__name__ for v in values}
-        raise Mismatch(f"{_short(values)} are of several kinds ({', '.join(sorted(kinds))})")
+        raise Mismatch(f"{short(values)} are of several kinds ({', '.join(sorted(kinds))})")
     if isinstance(first, bool | str | bytes | type(None)):
         return _equal(values)
     if isinstance(first, int | np.integer):
@@ -125,7 +122,7 @@ def generalised(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
         return _number(values, samples)
     if isinstance(first, tuple | list):
         if len({len(v) for v in values}) != 1:
-            raise Mismatch(f"{_short(values)} differ in length")
+            raise Mismatch(f"{short(values)} differ in length")
         return type(first)(generalised(vs, samples) for vs in zip(*values, strict=True))
     if isinstance(first, slice):
         parts = [(v.start, v.stop, v.step) for v in values]
@@ -142,7 +139,7 @@ def _equal(values: Sequence[Any]) -> Any:
     for v in values:
         same = v == first
         if not (same if isinstance(same, bool) else np.all(same)):
-            raise Mismatch(f"{_short(values)} differ")
+            raise Mismatch(f"{short(values)} differ")
     return first
 
 
@@ -151,7 +148,7 @@ def _fitted(values: Sequence[int], samples: Sequence[Sample]) -> Dim | Varying:
         return fit(values, samples)
     except Mismatch:
         if all(s == samples[0] for s in samples):
-            raise Mismatch(f"numbers {_short(values)} differ") from None
+            raise Mismatch(f"numbers {short(values)} differ") from None
         return Varying(values, samples)
 
 
@@ -165,7 +162,7 @@ def _number(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
     inverse = [1 / float(v) for v in values if v]
     if len(inverse) == len(values) and np.allclose(inverse, np.round(inverse), 1e-6, 0):
         return Reciprocal(_fitted([round(v) for v in inverse], samples))
-    raise Mismatch(f"numbers {_short(values)} differ")
+    raise Mismatch(f"numbers {short(values)} differ")
 
 
 def _same_array(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
@@ -177,10 +174,11 @@ def _same_array(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
         return [_fitted([int(v[k]) for v in values], samples) for k in range(first.size)]
     if first.dtype.kind in "iu" and first.ndim == 0:
         return _fitted([int(v) for v in values], samples)
-    raise Mismatch(f"arrays {_short(values)} differ")
+    raise Mismatch(f"arrays {short(values)} differ")
 
 
-def _short(values: Sequence[Any]) -> str:
+def short(values: Sequence[Any]) -> str:
+    """Some of the values, for a message."""
     texts = dict.fromkeys(_text(v) for v in values)
     return " and ".join([*texts][:3])
 
@@ -232,7 +230,7 @@ def _leaf(leaves: Sequence[Leaf], samples: Sequence[Sample], reader: Call | None
     first = leaves[0]
     where = f" at {reader.where}" if reader else ""
     if len({(leaf.kind, leaf.name) for leaf in leaves}) > 1:
-        raise Mismatch(f"{_short([leaf.name or leaf.kind for leaf in leaves])} are read{where}")
+        raise Mismatch(f"{short([leaf.name or leaf.kind for leaf in leaves])} are read{where}")
     arrays = [leaf.array for leaf in leaves]
     if first.kind == "parameter":
         return first
@@ -252,104 +250,3 @@ def _leaf(leaves: Sequence[Leaf], samples: Sequence[Sample], reader: Call | None
         open_ = any(isinstance(n, dims.Expr) for n in shape)
         raise Mismatch(f"an array that is no Variable differs{where}" + (advice if open_ else ""))
     return dataclasses.replace(first, kind="made", shape=shape, pattern=pattern)
-
-
-def unified(programs: Sequence[Program], samples: Sequence[Sample]) -> Program:
-    """The program of all sizes; raises Mismatch if programs differ in more than numbers."""
-    first = programs[0]
-    graphs = [p.main for p in programs]
-    if len({len(g.nodes) for g in graphs}) > 1:
-        counts = " and ".join(str(len(g.nodes)) for g in graphs)
-        raise Mismatch(f"other sizes leave {counts} operators")
-    positions = [{n: k for k, n in enumerate(g.nodes)} for g in graphs]
-    values: dict[Value, Value] = {}
-    for nodes in zip(*(g.nodes for g in graphs), strict=True):
-        joined = {
-            tuple(None if v is None else (at[v.node], v.index) for v in n.inputs)
-            for n, at in zip(nodes, positions, strict=True)
-        }
-        if len(joined) > 1 or len({type(n.op) for n in nodes}) > 1:
-            raise Mismatch(f"{nodes[0]} stands where another size has {nodes[1]}")
-        new = _node(nodes, samples, values)
-        values |= dict(zip(nodes[0].outputs, new, strict=True))
-    g = graphs[0]
-    groups = []
-    for group in (g.inputs, g.outputs, g.reads, g.writes):
-        groups.append({name: values.get(v, v) for name, v in group.items()})
-    states = tuple(
-        State(s.name, groups[2][s.name].type, s.initial) if s.name in groups[2] else s
-        for s in first.states
-    )
-    return dataclasses.replace(
-        first, entries={"main": Graph(*groups, lists=g.lists)}, states=states
-    )
-
-
-def _node(
-    nodes: Sequence[Node], samples: Sequence[Sample], values: Mapping[Value, Value]
-) -> tuple[Value, ...]:
-    first = nodes[0]
-    if isinstance(first.op, Constant):
-        return _constant(nodes, samples)
-    op = _op([n.op for n in nodes], samples)
-    if op is first.op and isinstance(op, Input):
-        return first.outputs
-    inputs = [None if v is None else values[v] for v in first.inputs]
-    return Node(op, inputs, first.name).outputs
-
-
-def _constant(nodes: Sequence[Node], samples: Sequence[Sample]) -> tuple[Value, ...]:
-    arrays = [n.outputs[0].constant for n in nodes]
-    first = arrays[0]
-    assert first is not None
-    if all(np.array_equal(a, first) for a in arrays if a is not None):
-        return nodes[0].outputs
-    found = [a for a in arrays if a is not None]
-    if len({a.ndim for a in found}) == 1:
-        shape = tuple(fit(list(ns), samples) for ns in zip(*(a.shape for a in found), strict=True))
-        pattern = patterns.found(found, shape, samples, fit)
-        if pattern is not None:
-            return (pattern.value(shape, from_numpy(first.dtype)),)
-    raise Mismatch(f"a constant of {first.dtype}{list(first.shape)} depends on the size")
-
-
-def _op(operators: Sequence[Op], samples: Sequence[Sample]) -> Op:
-    first = operators[0]
-    if all(op == first for op in operators):
-        return first
-    changes = {
-        f.name: _attribute([getattr(op, f.name) for op in operators], samples)
-        for f in dataclasses.fields(first)  # type: ignore[arg-type]
-    }
-    return dataclasses.replace(first, **changes)  # type: ignore[type-var]
-
-
-def _attribute(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
-    first = values[0]
-    if all(v == first for v in values):
-        return first
-    if isinstance(first, tuple):
-        if len({len(v) for v in values}) > 1:
-            raise Mismatch(f"{_short(values)} differ in length")
-        return tuple(_attribute(vs, samples) for vs in zip(*values, strict=True))
-    if isinstance(first, TensorType):
-        return TensorType(first.dtype, _attribute([v.shape for v in values], samples))
-    if isinstance(first, Op):
-        return _op(values, samples)
-    if all(isinstance(v, int) for v in values):
-        return fit(values, samples)
-    if all(isinstance(v, int | dims.Expr) for v in values):
-        return _sum(values, samples)
-    raise Mismatch(f"{_short(values)} differ")
-
-
-def _sum(values: Sequence[Dim], samples: Sequence[Sample]) -> Dim:
-    """Dims in other symbols whose coefficients follow from the sizes."""
-    tables: list[dict[dims.Monomial, int]] = [
-        dict(v.terms) if isinstance(v, dims.Expr) else {(): v} for v in values
-    ]
-    total: Dim = 0
-    for monomial in dict.fromkeys(m for t in tables for m in t):
-        coefficient = fit([t.get(monomial, 0) for t in tables], samples)
-        total = total + coefficient * dims.product(dims.atom(a) for a in monomial)
-    return total

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from webconv.frontends.chainer.align import Mismatch, aligned, samples_of, unified
+from webconv.frontends.chainer.align import Mismatch, aligned, samples_of
 from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.links import shown, stripped, with_common_layers
 from webconv.frontends.chainer.opening import REFUSALS, opened
@@ -16,6 +16,7 @@ from webconv.frontends.chainer.registry import FUNCTIONS, Convert
 from webconv.frontends.chainer.states import with_first_call
 from webconv.frontends.chainer.tape import Tape
 from webconv.frontends.chainer.traced import Sizes, Traced
+from webconv.frontends.chainer.unify import unified
 from webconv.ir.errors import ModelFormatError, UnsupportedError
 from webconv.ir.graph import Program, content_digest
 from webconv.ir.text import print_program
