@@ -116,7 +116,9 @@ function showForm() {
   sizes = Object.fromEntries(
     entry.type.symbols.map((/** @type {string} */ symbol) => [symbol, first(symbol)]),
   );
-  const open = Object.keys(sizes).filter((symbol) => !(symbol in ofLists));
+  // Those that only states have are what the states hold.
+  const told = new Set(entry.type.inputs.flatMap((/** @type {any} */ { shape }) => shape));
+  const open = Object.keys(sizes).filter((symbol) => !(symbol in ofLists) && told.has(symbol));
   element('sizes').replaceChildren(
     ...open.map((symbol) => {
       const field = make('input', { type: 'number', min: '0', value: String(sizes[symbol]) });
