@@ -137,6 +137,7 @@ ZOO = (
     *("pictures/CycleGAN", "pictures/SegNet", "pictures/Segmentation", "pictures/Boxes"),
     *("text/CNNEncoder", "text/Seq2seq", "text/CRFTagger", "text/WaveNet"),
     *("attention/TransformerOpen", "attention/GPTOpen", "attention/GGNN", "links/A3C"),
+    *("sizes/resize_edges", "sizes/upsampling", "sizes/causal", "sizes/table_wide"),
 )
 
 

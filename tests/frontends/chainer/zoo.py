@@ -21,6 +21,13 @@ ZOO = {
         *("Dueling", "Categorical", "A3C", "Actor", "Mixture", "Sequential", "Copies"),
         *("Perceptrons", "Sundry", "Branching", "Predictor"),
     ),
+    "sizes": (
+        *("resize", "resize_edges", "resize_nearest", "outsize", "unpooling", "upsampling"),
+        *("pyramid", "whole", "mirrored", "extremes", "corners", "scattered", "strides"),
+        *("places", "places_back", "places_doubled", "places_wide", "places_embedded", "waves"),
+        *("running_sum", "later", "self_loops", "causal", "table", "table_wide", "table_end"),
+        *("table_column", "count", "number", "start"),
+    ),
 }
 
 NAMES = [f"{family}/{name}" for family, names in ZOO.items() for name in names]
