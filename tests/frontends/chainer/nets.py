@@ -298,6 +298,19 @@ class Translator(chainer.Chain):
         return {"marked": self.words(F.concat(hs, axis=0)), "words": words}
 
 
+class Decoder(chainer.Chain):
+    """Steps from states that are given, a row for each sequence of the list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.rnn = L.EmbedID(7, 4), L.NStepLSTM(2, 4, 5, 0.1)
+
+    def forward(self, h: Any, c: Any, ys: Any) -> Any:
+        h, c, words = self.rnn(h, c, [self.embed(y) for y in ys])
+        return {"h": h, "c": c, "words": words}
+
+
 class Summary(chainer.Chain):
     """What each sequence of a list comes to: a row."""
 
@@ -340,9 +353,20 @@ def translated() -> Net:
     return Net(seeded(Translator()), runs[0], runs)
 
 
+def decoded() -> Net:
+    """A list between inputs that have as many rows as it has sequences."""
+    state = example((2, Dim("ys_count", 3), 5))
+    runs = [
+        [*(floats(2, len(lengths), 5) for _ in "hc"), [words(7, n) for n in lengths]]
+        for lengths in ((3, 1, 2), (4,), (1, 1, 5, 1))
+    ]
+    return Net(seeded(Decoder()), [state, state, runs[0][2]], runs)
+
+
 LISTS: dict[str, Callable[[], Net]] = {
     "NStepLSTM": starred,
     "Translator": translated,
+    "Decoder": decoded,
     "Summary": lambda: listed(Summary(), lambda n: floats(n, 4)),
     "Tagger": lambda: listed(Tagger(), lambda n: words(9, n)),
     "NStepGRU": lambda: listed(Stack("NStepGRU"), lambda n: floats(n, 4)),

@@ -30,7 +30,7 @@ STATES = (
     "StatefulZoneoutLSTM",
 )
 OPEN = ("Pooled", "Steps", "Both", "LSTMClassifier", "GRUNet", "CNNLSTM", "NStepBiLSTM")
-LISTS = ("Tagger", "NStepGRU", "NStepBiRNNReLU", "NStepLSTM", "Translator", "Summary")
+LISTS = ("Tagger", "NStepGRU", "NStepBiRNNReLU", "NStepLSTM", "Translator", "Decoder", "Summary")
 # Traced with plain arrays: the shapes that their inputs have then.
 PLAIN = {
     "LSTMClassifier": ["i32[batch, time]"],

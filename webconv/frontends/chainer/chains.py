@@ -46,17 +46,28 @@ def _finished(
     traced: Traced, program: Program, base: Tape, name: str, plugins: Mapping[str, Convert]
 ) -> Program:
     """`program`, checked with other lists, and with a first call that differs."""
-    if base.lists:
-        other, _ = _program(traced.with_other_lists(), name, plugins)
-        if _text(program) != _text(other):
-            raise UnsupportedError(
-                "the chain depends on the number or the lengths of its sequences; give the arrays "
-                "as arguments of their own (forward(self, *xs)) to fix their number"
-            )
+    if base.lists and _text(program) != _text(_with_other_lists(traced, name, plugins)):
+        raise UnsupportedError(
+            "the chain depends on the number or the lengths of its sequences; give the arrays "
+            "as arguments of their own (forward(self, *xs)) to fix their number"
+        )
     if not base.writes:
         return program
     first, alone = _program(dataclasses.replace(traced, first=True), name, plugins)
     return program if _same_results(base, alone) else with_first_call(program, first)
+
+
+def _with_other_lists(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Program:
+    """The program that other lists give; an error says that the example itself has passed."""
+    try:
+        return _program(traced.with_other_lists(), name, plugins)[0]
+    except REFUSALS as error:
+        counts = ", ".join(f"Dim('{n}', {size})" for n, size in traced.counts.items())
+        error.args = (
+            f"with a sequence more, {error}; an axis of another input that has the size of the "
+            f"list has its name: {counts}",
+        )
+        raise
 
 
 def _text(program: Program) -> str:

@@ -17,6 +17,7 @@ from webconv.frontends.chainer.ragged import MANY, Item, Lists, Ragged, list_inp
 from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.ir import graph
+from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.graph import Graph, Program, State, Value
@@ -65,7 +66,7 @@ def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
     lists = _list_inputs(tape, values)
     for leaf in tape.leaves:
         if leaf.value not in values:
-            values[leaf.value] = _leaf(leaf)
+            values[leaf.value] = _leaf(leaf, tape.counted)
     made: dict[Hashable, Value] = {}
     known = Lists([*lists.values()])
     for call in tape.calls:
@@ -180,9 +181,12 @@ def _single(value: Value | Item) -> Value:
     return value
 
 
-def _leaf(leaf: Leaf) -> Value:
+def _leaf(leaf: Leaf, counted: Mapping[str, Mapping[int, Dim]]) -> Value:
     dtype = from_numpy(leaf.array.dtype)
     shape = leaf.shape if leaf.shape is not None else leaf.array.shape
+    if leaf.kind == "input":
+        known = counted.get(leaf.name, {})
+        shape = tuple(known.get(k, n) for k, n in enumerate(shape))
     if leaf.kind in ("input", "state"):
         return graph.input(leaf.name, TensorType(dtype, tuple(shape)))
     if leaf.pattern is not None:

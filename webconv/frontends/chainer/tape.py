@@ -58,7 +58,8 @@ class Tape:
 
     `results` are the arrays that the chain gave, `written` the states after it, `inputs` the names
     of its inputs in order, `lists` those that are sequences of one list, by its name. `layers` has
-    the values that links gave in each call, by the link's path.
+    the values that links gave in each call, by the link's path. `counted` are axes of inputs whose
+    size is a list's number of sequences.
     """
 
     leaves: Sequence[Leaf]
@@ -70,3 +71,4 @@ class Tape:
     written: Mapping[str, Array] = field(default_factory=dict)
     lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
     layers: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+    counted: Mapping[str, Mapping[int, Dim]] = field(default_factory=dict)

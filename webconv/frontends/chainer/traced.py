@@ -13,7 +13,7 @@ import chainer
 import numpy as np
 
 from webconv.frontends.chainer.example import Dim as NamedSize
-from webconv.frontends.chainer.example import disturbed, names_of, resized
+from webconv.frontends.chainer.example import disturbed, example, names_of, resized
 from webconv.frontends.chainer.lines import failed_line, reason
 from webconv.frontends.chainer.ragged import is_ragged
 from webconv.frontends.chainer.record import Sources, named_outputs, parameters, record
@@ -35,6 +35,11 @@ class Argument:
     arrays: list[Array]
     axes: list[tuple[NamedSize | None, ...]]
     listed: bool
+
+    @property
+    def is_list(self) -> bool:
+        """True if the arrays can be sequences of one list."""
+        return self.listed and is_ragged(self.arrays)
 
 
 @dataclass
@@ -98,25 +103,29 @@ class Traced:
 
     def with_other_lists(self) -> Traced:
         """The same with one sequence more in each list, and with other lengths."""
-        examples = [
-            [
-                resized(a, ((k + place) % 3 + 2, *a.shape[1:]))
-                for k, a in enumerate([*arrays, arrays[0]])
-            ]
-            if argument.listed and is_ragged(argument.arrays)
-            else example
-            for place, (argument, example) in enumerate(
-                zip(self.arguments, self.examples, strict=True)
-            )
-            for arrays in [argument.arrays]
-        ]
+        examples: list[Any] = []
+        for place, argument in enumerate(self.arguments):
+            arrays = argument.arrays
+            if argument.is_list:
+                longer = enumerate([*arrays, arrays[0]])
+                made = [resized(a, ((k + place) % 3 + 2, *a.shape[1:])) for k, a in longer]
+                examples.append(made)
+            else:
+                pairs = zip(arrays, argument.axes, strict=True)
+                own = [_with_more(a, axes, self.counts) for a, axes in pairs]
+                examples.append(own if argument.listed else own[0])
         labels = [a.label for a in self.arguments]
         return dataclasses.replace(self, examples=examples, names=labels)
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How many sequences the lists have, by the name that other arrays' axes may have too."""
+        return {f"{a.label}_count": len(a.arrays) for a in self.arguments if a.is_list}
+
+    @property
     def sizes(self) -> dict[str, int]:
-        """The example's size of every name; raises ShapeError if a name has two."""
-        found: dict[str, int] = {}
+        """The example's size of every name but those of lists; ShapeError if a name has two."""
+        found = dict(self.counts)
         for argument in self.arguments:
             for axes in argument.axes:
                 for n in axes:
@@ -124,7 +133,7 @@ class Traced:
                         raise ShapeError(
                             f"size {n.name} is {found[n.name]} here and {int(n)} there"
                         )
-        return found
+        return {name: n for name, n in found.items() if name not in self.counts}
 
     def arrays(self, sizes: Sizes, disturb: bool = False) -> dict[str, Array]:
         """The inputs by name, with other sizes or other values."""
@@ -133,7 +142,7 @@ class Traced:
             rows = zip(argument.names, argument.arrays, argument.axes, strict=True)
             for name, array, axes in rows:
                 shape = [
-                    n if axis is None else sizes[axis.name]
+                    n if axis is None else sizes.get(axis.name, n)
                     for n, axis in zip(array.shape, axes, strict=True)
                 ]
                 new = resized(array, shape)
@@ -176,8 +185,18 @@ class Traced:
             return Sources(variables, states, parameters(self.chain), self.carried)
 
         tape = record(run, sources, self.chain)
-        lists = {a.label: a.names for a in self.arguments if a.listed and is_ragged(a.arrays)}
-        return dataclasses.replace(tape, lists=lists)
+        lists = {a.label: a.names for a in self.arguments if a.is_list}
+        return dataclasses.replace(tape, lists=lists, counted=self._counted())
+
+    def _counted(self) -> dict[str, dict[int, dims.Dim]]:
+        """Axes of inputs, by name, that are as long as a list has sequences."""
+        found: dict[str, dict[int, dims.Dim]] = {}
+        for argument in self.arguments:
+            for name, axes in zip(argument.names, argument.axes, strict=True):
+                for k, axis in enumerate(axes):
+                    if axis is not None and axis.name in self.counts:
+                        found.setdefault(name, {})[k] = dims.symbol(axis.name)
+        return found
 
     def _calls(self, sizes: Sizes) -> list[Callable[[], Any]]:
         """Calls that tell the shapes of all states: the own one, or those of all entries."""
@@ -217,6 +236,15 @@ def _argument(label: str, value: Any) -> Argument:
     names = [f"{label}_{k}" for k in range(len(values))] if listed else [label]
     axes = [names_of(v) for v in values]
     return Argument(label, names, [np.asarray(v) for v in values], axes, listed)
+
+
+def _with_more(array: Array, axes: Sequence[NamedSize | None], counts: Mapping[str, int]) -> Array:
+    """An example array with as many rows as lists have with one sequence more."""
+    sizes: list[int] = []
+    for n, axis in zip(array.shape, axes, strict=True):
+        more = int(axis is not None and axis.name in counts)
+        sizes.append(n if axis is None else NamedSize(axis.name, n + more))
+    return example(sizes, array.dtype, resized(array, sizes))
 
 
 def _array(label: str, value: Any) -> Array:
