@@ -164,6 +164,9 @@ def _state(state: State, batch: Dim) -> dict[str, Any]:
     axes = [k for k, d in enumerate(t.shape) if d == batch]
     if len(axes) == 1 or (axes and not isinstance(batch, int)):
         out["batchAxis"] = axes[0]
+    elif not isinstance(batch, int) and not dims.symbols(*t.shape):
+        # One for all rows.
+        out["batchAxis"] = None
     if state.initial is not None and np.any(state.initial):
         data = [x.item() for x in state.initial.ravel()]
         out["initial"] = {"data": data, "shape": list(state.initial.shape)}
@@ -171,11 +174,17 @@ def _state(state: State, batch: Dim) -> dict[str, Any]:
 
 
 def _batch(program: Program) -> Dim:
-    """The batch's size: the symbol `batch`, or the first axis of the first input."""
+    """The batch's size: `batch`, or the one symbol that all states have, or the first axis."""
     first = next((v.shape for g in program.entries.values() for v in g.inputs.values()), ())
     symbols = {s for g in program.entries.values() for s in g.symbols}
     symbols |= {s for schedule in program.schedules.values() for s in schedule.symbols}
-    return dims.symbol("batch") if "batch" in symbols or not first else first[0]
+    if "batch" in symbols:
+        return dims.symbol("batch")
+    sizes = [s.type.shape for s in program.states if dims.symbols(*s.type.shape)]
+    shared = [d for d in (sizes[0] if sizes else ()) if all(d in shape for shape in sizes)]
+    if len(open_sizes := [d for d in shared if not isinstance(d, int)]) == 1:
+        return open_sizes[0]
+    return first[0] if first else dims.symbol("batch")
 
 
 def default_order(entries: Mapping[str, Entry], backends: Sequence[str]) -> list[str]:

@@ -151,4 +151,6 @@ def rename(program: Program, names: Mapping[str, str]) -> Program:
         for entry, g in program.entries.items()
     }
     states = tuple(replace(s, name=names.get(s.name, s.name)) for s in program.states)
+    if len({s.name for s in states}) != len(states):
+        raise ModelFormatError(f"two states would be called the same: {', '.join(names)}")
     return replace(program, entries=entries, states=states)

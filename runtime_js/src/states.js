@@ -72,7 +72,7 @@ export class States {
       this.types.forEach((type, i) => checkRows(type, this.shapes[i], order));
       for (const [i, { batchAxis = 0 }] of this.types.entries()) {
         const shape = this.shapes[i];
-        if (!shape) continue;
+        if (!shape || batchAxis === null) continue;
         const selected = shape.with(batchAxis, order.length);
         if (this.session.selectState) {
           await this.session.selectState(i, shape, batchAxis, order);
@@ -191,6 +191,7 @@ function checkRows({ name, shape, batchAxis }, held, rows) {
   if (held && batchAxis === undefined) {
     throw new WebconvError('unsupported', `state '${name}' has no batch axis to select from`);
   }
+  if (batchAxis === null) held = null;
   const batch = held?.[batchAxis ?? 0] ?? Infinity;
   if (!rows.every((row) => Number.isInteger(row) && row >= 0 && row < batch)) {
     const rule = `rows of state '${name}' must lie in [0, ${batch})`;

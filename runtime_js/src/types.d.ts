@@ -63,8 +63,8 @@ export interface TensorType {
 }
 
 export interface StateType extends TensorType {
-  /** Which axis `states.select` reorders. */
-  batchAxis?: number;
+  /** Which axis `states.select` reorders; null if all rows have the state together. */
+  batchAxis?: number | null;
   /** The first value, broadcast to `shape`; zeros if absent. */
   initial?: { data: number[]; shape: number[] };
 }

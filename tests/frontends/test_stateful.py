@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from onnx import helper, numpy_helper
 from tests.backends.test_wasm import instances
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import Array, assert_close, called, keras, randomise, sample, saved
+from webconv.backends.descriptor import describe_states
 from webconv.edits import Edits, edit
 from webconv.frontends.keras import load
 from webconv.frontends.onnx.convert import convert as convert_onnx
+from webconv.ir.dtypes import i32
 from webconv.ir.errors import ModelFormatError
-from webconv.ir.graph import Program
+from webconv.ir.graph import Program, State
+from webconv.ir.op import TensorType
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and NumPy warn about each other
 
@@ -171,3 +175,19 @@ def test_onnx_step_by_step(kind: str, gates: int, attributes: Any, zeros: bool) 
     run = next(instances(edit(program, Edits(stateful=("memory",))))).run
     got = np.concatenate([run({"x": x[k : k + 1]})["y"] for k in range(6)])
     assert_close(got, np.asarray(want))
+
+
+@pytest.mark.parametrize("batch", ["batch", "n"])
+def test_the_axis_that_select_reorders(batch: str) -> None:
+    """However the batch is called, the first axis being time; a counter is one for all rows."""
+    model = onnx_model("GRU", 3, zeros=False)
+    for info in (*model.graph.input, *model.graph.output):
+        for d in info.type.tensor_type.shape.dim:
+            if d.dim_param == "batch":
+                d.dim_param = batch
+    program = edit(convert_onnx(model, Path(), {}, {}), Edits(stateful=("memory",)))
+    (described,) = describe_states(program)
+    assert described["batchAxis"] == 0
+    counter = State("counter", TensorType(i32, ()))
+    both = replace(program, states=(*program.states, counter))
+    assert [s["batchAxis"] for s in describe_states(both)] == [0, None]

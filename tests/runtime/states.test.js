@@ -194,3 +194,10 @@ test('select is refused where it makes no sense', async () => {
   assert.deepEqual([...(await fixed.runner.states.save()).h.data], [3, 4, 3, 4]);
   await assert.rejects(fixed.runner.states.select([0]), failure('shape', /always has 2 rows/));
 });
+
+test('select leaves a state alone that all rows have together', async () => {
+  const { runner } = await open(stateful({ shape: [2], batchAxis: null }));
+  await runner.states.restore({ h: [1, 2] });
+  await runner.states.select([3, 0, 0]);
+  assert.deepEqual([...(await runner.states.save()).h.data], [1, 2]);
+});
