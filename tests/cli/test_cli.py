@@ -18,6 +18,8 @@ import webconv
 from tests.bundle.programs import dense, listed
 from webconv.api import Bundle
 from webconv.cli import printable, run
+from webconv.cli.console import Console
+from webconv.cli.convert import describe
 
 
 @pytest.fixture(scope="module")
@@ -307,6 +309,8 @@ def test_doctor_finds_the_browser(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_list_is_one_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = webconv.convert(listed(), tmp_path / "lists_web", backends=["wasm"]).path
+    describe(Bundle.open(out), Console())
+    assert "await runner.run({ words, scale });  // rows, ends" in capsys.readouterr().out
     assert run(["inspect", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "words  list of i32[length]" in shown

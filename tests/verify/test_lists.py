@@ -11,10 +11,12 @@ import pytest
 import webconv
 from tests.bundle.programs import listed
 from webconv.api import Bundle
+from webconv.edits import Edits, edit
 from webconv.ir.errors import ModelFormatError, ShapeError, WebconvError
 from webconv.verify import assert_parity
 from webconv.verify.data import complete
 from webconv.verify.names import by_name
+from webconv.verify.runs import make_runs
 
 A, B, C, D = (np.full(k + 1, k) for k in range(4))
 
@@ -83,6 +85,15 @@ def test_files_with_positions(bundle: Bundle, tmp_path: Path) -> None:
     np.savez(tmp_path / "y.npz", **{"rows/0": rows[0], "rows/1": rows[1] + 1, "rows/2": rows[2]})
     report = bundle.verify(browser="none", **files)
     assert "output 'rows/1': 3 of 3 elements differ" in report.failures()[0]
+
+
+def test_a_run_is_one_of_the_entry_that_has_its_list() -> None:
+    cuts = {"ends": (["words_lengths"], ["ends"]), "rows": (["words", "scale"], ["rows"])}
+    program = edit(listed(), Edits(entries=cuts))
+    given = {"words/0": np.array([1]), "words/1": np.array([2, 3])}
+    (made,) = make_runs(program, {}, [given], [], None, np.random.default_rng(0))
+    assert made.entry == "rows"
+    assert [o.name for o in made.outputs] == ["rows/0", "rows/1"]
 
 
 def test_lists_from_python(bundle: Bundle) -> None:

@@ -114,7 +114,8 @@ def _calls(program: Program) -> list[str]:
     several = len(program.entries) > 1
     lines = []
     for name, graph in program.entries.items():
-        inputs, outputs = (_names(values) for values in (graph.inputs, graph.outputs))
+        seen = [n for n in graph.inputs if n not in graph.lists.lengths]
+        inputs, outputs = _names(seen), _names(graph.outputs)
         entry = f".entry({json.dumps(name)})" if several else ""
         result, comment = ("const outputs = ", f"  // {outputs}") if outputs else ("", "")
         call = f"await runner{entry}.run({{ {inputs} }});"

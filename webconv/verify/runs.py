@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from webconv.ir.errors import ModelFormatError
-from webconv.ir.graph import Program
+from webconv.ir.graph import Graph, Program
 from webconv.ir.lists import members
 from webconv.ir.op import Array
 from webconv.verify.compare import Expected, own_slack
@@ -80,8 +80,14 @@ def make_runs(
 
 def _entry_of(program: Program, names: Sequence[str], given: Arrays) -> str:
     """The first entry that has all inputs which are named; else the first."""
-    fitting = (n for n in names if given and set(given) <= set(program.entries[n].inputs))
+    fitting = (n for n in names if given and _has_inputs(program.entries[n], given))
     return next(fitting, names[0])
+
+
+def _has_inputs(graph: Graph, given: Arrays) -> bool:
+    """True if all keys name inputs, or arrays of a list as `xs/0`."""
+    lists = graph.lists.inputs
+    return all(k in graph.inputs or k.rpartition("/")[0] in lists for k in given)
 
 
 def _expecting(program: Program, run: Run, expect: dict[str, Any]) -> Run:
