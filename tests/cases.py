@@ -899,6 +899,16 @@ def _recurrent_options(t: Table) -> None:
     t.add("GRU_chainer", ops.GRU(update_mixes_new=T), *sized(3), **options)
     mask = np.array([[0, 1], [1, 1], [0, 1], [1, 0], [1, 0], [0, 0]], bool)
     t.add(
+        "LSTM_matrix_peepholes_masked",
+        ops.LSTM("bidirectional"),
+        *sized(4, d=2),
+        normal(2, 9, 3, 9, scale=0.5),
+        normal(2, 2, 9),
+        normal(2, 2, 9),
+        mask,
+        **options,
+    )
+    t.add(
         "LSTM_masked_zero",
         ops.LSTM("bidirectional", masked_output="zero"),
         *sized(4, d=2),

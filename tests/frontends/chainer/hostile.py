@@ -134,7 +134,61 @@ CHAINS: dict[str, Row] = {
 }
 
 
+HEAD = "import chainer, chainer.functions as F, chainer.links as L, numpy as np\n"
+X = "np.ones((3, 4), 'f')"
+UNREGISTERED = (
+    "class Net(chainer.Chain):\n"
+    "    def __init__(self):\n"
+    "        {}\n"
+    "    def forward(self, x): return self.fc(x)\n"
+    f"def make_net(): return Net(), {X}\n"
+)
+
+# Files of the user's: what they hold after their imports, and the error.
+SOURCES: dict[str, tuple[str, str]] = {
+    "syntax": ("def make_net(:", "importing net.py fails at net.py:2: SyntaxError"),
+    "import": ("import not_there", "importing net.py fails at net.py:2: import not_.*No module"),
+    "circular": ("from net import make_net", "fails at net.py:2: .*circular import"),
+    "raises": ("1 / 0", "importing net.py fails at net.py:2: 1 / 0: ZeroDivisionError"),
+    "exits": ("raise SystemExit(2)", "importing net.py fails at net.py:2: .*SystemExit: 2"),
+    "no_function": ("make_net = 3", "net.py has no function make_net"),
+    "arguments": ("def make_net(a): pass", r"make_net\(\) fails: TypeError: .*missing 1 required"),
+    "make_raises": ("def make_net():\n    {}['a']", r"make_net\(\) fails at net.py:3: .*KeyError"),
+    "none": ("def make_net(): pass", "must return the chain and its example inputs"),
+    "swapped": (f"def make_net(): return {X}, L.Linear(4, 2)", "must return the chain and its"),
+    "class": ("def make_net(): return chainer.Chain, 3", "must return the chain and its example"),
+    "no_inputs": ("def make_net(): return L.Linear(4, 2)", "returns no example inputs"),
+    "no_forward": (f"def make_net(): return chainer.Chain(), {X}", "no attribute 'forward'"),
+    "no_init": (UNREGISTERED.format("self.fc = L.Linear(4, 2)"), "Net.__init__ must call super"),
+    "link": (f"def make_net(): return L.Linear(4, 2), {X}", ""),
+}
+
+
 def main(out: Path) -> None:
+    """What all chains and files get."""
+    out.write_text(json.dumps({"chains": chains(), "sources": sources()}))
+
+
+def sources() -> dict[str, str]:
+    """The error of each file, "" where there is none."""
+    from webconv.frontends.chainer import load
+    from webconv.ir.errors import WebconvError
+
+    found = {}
+    for name, (text, _) in SOURCES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "net.py"
+            file.write_text(HEAD + text)
+            try:
+                load(Path(f"{file}:make_net"))
+                found[name] = ""
+            except WebconvError as error:
+                found[name] = str(error)
+        sys.modules.pop("net", None)
+    return found
+
+
+def chains() -> dict[str, Any]:
     """What each chain gets: its error, or its largest difference from Chainer."""
     import chainer
     import numpy as np
@@ -162,7 +216,7 @@ def main(out: Path) -> None:
             want = next(iter(want.values() if isinstance(want, dict) else want))
         want = want.array if isinstance(want, chainer.Variable) else want
         found[name] = float(np.abs(next(iter(got.values())) - want).max())
-    out.write_text(json.dumps(found))
+    return found
 
 
 if __name__ == "__main__":

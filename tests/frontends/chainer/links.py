@@ -13,6 +13,7 @@ import numpy as np
 from tests.frontends.chainer.nets import seeded, words
 from webconv.edits import Edits, edit
 from webconv.frontends.chainer import trace
+from webconv.ir import dims
 
 
 class Block(chainer.Chain):
@@ -76,7 +77,11 @@ def main() -> None:
     }
     layers = {name: [str(v.type) for v in values] for name, values in program.layers.items()}
     names = sorted({n.name for n in program.main.nodes if n.name})
-    print(json.dumps({"layers": layers, "differences": differences, "names": names}))
+    fixed = trace(net, words(9, 2, 5), input_shapes={"x": (2, 5)})
+    half = trace(net, words(9, 2, 5), input_shapes={"x": (2, dims.symbol("steps"))})
+    shapes = [str(p.main.inputs["x"].type) for p in (fixed, half)]
+    made = {"layers": layers, "differences": differences, "names": names, "shapes": shapes}
+    print(json.dumps(made))
 
 
 if __name__ == "__main__":

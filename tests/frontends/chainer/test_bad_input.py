@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 from tests.frontends.chainer.conftest import Run
-from tests.frontends.chainer.hostile import CHAINS
+from tests.frontends.chainer.hostile import CHAINS, SOURCES
 
 NET = """
 import chainer, chainer.functions as F, chainer.links as L, numpy as np
@@ -91,19 +93,26 @@ def hostile(
     out = tmp_path_factory.mktemp("hostile") / "found.json"
     done = chainer_python("-m", "tests.frontends.chainer.hostile", out)
     assert done.returncode == 0, done.stderr
-    found: dict[str, str | float] = json.loads(out.read_text())
+    found: dict[str, Any] = json.loads(out.read_text())
     return found
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_hostile_chains(hostile: dict[str, str | float], name: str) -> None:
-    wanted, found = CHAINS[name].error, hostile[name]
+def test_hostile_chains(hostile: dict[str, Any], name: str) -> None:
+    wanted, found = CHAINS[name].error, hostile["chains"][name]
     if wanted:
         assert re.search(wanted, str(found)), found
         assert "\n" not in str(found) or "not supported:" in str(found)
     else:
         assert isinstance(found, float), found
         assert found < (1e-2 if name == "cast" else 1e-6)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_hostile_files(hostile: dict[str, Any], name: str) -> None:
+    wanted, found = SOURCES[name][1], hostile["sources"][name]
+    assert re.search(wanted, found) if wanted else not found, found
+    assert "\n" not in found
 
 
 def test_a_plugin_teaches_a_function(chainer_python: Run, tmp_path: Path) -> None:
@@ -159,6 +168,24 @@ def test_a_snapshot_of_a_trainer(chainer_python: Run, tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", **arrays, **{"updater/iteration": np.int32(3)})
     model = write(tmp_path, "return self.fc(x)")
     code, text = convert(chainer_python, tmp_path, model, "--weights", tmp_path / "s.npz")
+    assert code == 0, text
+
+
+def test_a_snapshot_that_does_not_fit(chainer_python: Run, tmp_path: Path) -> None:
+    """What is missing is told without the snapshot's own names."""
+    np.savez(tmp_path / "s.npz", **{"updater/model:main/fc/W": WEIGHTS["fc/W"]})
+    model = write(tmp_path, "return self.fc(x)")
+    code, text = convert(chainer_python, tmp_path, model, "--weights", tmp_path / "s.npz")
+    assert code == 1
+    assert "s.npz: its arrays do not fit the chain: fc/b is missing\n" in text
+
+
+def test_a_file_of_save_hdf5(chainer_python: Run, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        for name, array in WEIGHTS.items():
+            file[name] = array
+    model = write(tmp_path, "return self.fc(x)")
+    code, text = convert(chainer_python, tmp_path, model, "--weights", tmp_path / "w.h5")
     assert code == 0, text
 
 

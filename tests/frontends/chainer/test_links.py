@@ -1,4 +1,7 @@
-"""Links of a chain as layers: entries cut at them, states of recurrent ones, names of nodes."""
+"""Links of a chain as layers: entries cut at them, states of recurrent ones, names of nodes.
+
+And sizes of its loop that are given.
+"""
 
 from __future__ import annotations
 
@@ -39,3 +42,8 @@ def test_entries_and_states_by_link(found: dict[str, Any], what: str) -> None:
 
 def test_nodes_are_named_after_links(found: dict[str, Any]) -> None:
     assert {"first", "second", "twice/LinearFunction", "block/ReLU", "Tanh"} <= {*found["names"]}
+
+
+def test_sizes_that_are_given_stay(found: dict[str, Any]) -> None:
+    """A loop that could be open has the number of --input-shape, and the names given only."""
+    assert found["shapes"] == ["i32[2, 5]", "i32[2, steps]"]
