@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import webconv
 from tests.backends.test_wasm import instances
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import Array, assert_close, called, keras, randomise, sample, saved
@@ -20,6 +21,7 @@ from webconv.cli import run as cli
 from webconv.edits import Edits, edit
 from webconv.frontends.keras import load
 from webconv.ir.errors import ModelFormatError, ShapeError
+from webconv.verify.browser import Browser
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and NumPy warn about each other
 
@@ -222,6 +224,26 @@ def test_step_by_step(make: Callable[[], Model], tmp_path: Path) -> None:
     steps(case, next(instances(programs[0])).run)
     held: dict[str, Array] = {}
     steps(case, lambda given, entry: programs[1].run(given, entry, held))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [two_layers, bidirectional, deep_with_attention, masked],
+    ids=lambda make: make.__name__,
+)
+def test_step_by_step_in_a_browser(
+    make: Callable[[], Model], browser: Browser, tmp_path: Path
+) -> None:
+    """The same on every backend."""
+    case = case_of(*make(), tmp_path)
+    bundle = webconv.convert(case.files[".keras"], tmp_path / "bundle", edits=case.edits)
+    inputs, expect = [{"read": case.read}], [dict[str, Array]()]
+    for k in range(case.want.shape[1]):
+        inputs.append({"previous": case.previous[:, k : k + 1]})
+        expect.append({"scores": case.want[:, k : k + 1]})
+    report = bundle.verify(browser=browser, inputs=inputs, expect=expect)
+    assert report.ok, report.failures()
+    assert {result.backend for result in report.results} == {"wasm", "webgpu", "webgl"}
 
 
 def test_a_mask_of_what_was_read(tmp_path: Path) -> None:
