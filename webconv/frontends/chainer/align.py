@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,15 +26,31 @@ class Mismatch(Exception):
     """What differs between tapes or programs and does not follow from their sizes."""
 
 
-def samples_of(sizes: Sample) -> list[dict[str, int]]:
-    """Sizes to try: near and far ones for each name, and all of them changed at once."""
+def samples_of(
+    sizes: Sample, fits: Callable[[Sample], bool] = lambda sample: True
+) -> list[dict[str, int]]:
+    """Sizes to try: near and far ones for each name, and all of them changed at once.
+
+    `fits` tells which of them can be called: a table of a chain may hold no more than some number
+    of steps. Smaller sizes are tried then.
+    """
     base = dict(sizes)
     found = [base]
+    near: list[dict[str, int]] = [{}, {}]
     for k, (name, n) in enumerate(sizes.items()):
-        found += [{**base, name: m} for m in (n + 1, n + 2, 2 * n + 3 + k)]
+        far = 2 * n + 3 + k
+        tries = dict.fromkeys((n + 1, n + 2, far, n - 1, n - 2, (n + 1) // 2))
+        good = [m for m in tries if m != n and m >= 1 and fits({**base, name: m})][:3]
+        # Of too few, what is too large is told by its call.
+        good = good if len(good) > 1 else [n + 1, far]
+        found += [{**base, name: m} for m in good]
+        near[0][name], near[1][name] = good[0], good[-1]
     if len(sizes) > 1:
-        found.append({name: n + 2 + k for k, (name, n) in enumerate(sizes.items())})
-        found.append({name: 2 * n + 1 + 3 * k for k, (name, n) in enumerate(sizes.items())})
+        apart = (
+            {name: n + 2 + k for k, (name, n) in enumerate(sizes.items())},
+            {name: 2 * n + 1 + 3 * k for k, (name, n) in enumerate(sizes.items())},
+        )
+        found += [s if fits(s) else other for s, other in zip(apart, near, strict=True)]
     return found
 
 

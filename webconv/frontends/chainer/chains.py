@@ -116,8 +116,9 @@ def _divided(traced: Traced, base: Tape) -> tuple[dict[str, int], dict[str, int]
     open_: dict[str, int] = {}
     looped: dict[str, int] = {}
     for symbol, size in traced.sizes.items():
-        longer = traced.tape({**traced.sizes, symbol: size + 1})
-        same = [c.name for c in longer.calls] == [c.name for c in base.calls]
+        longer = {**traced.sizes, symbol: size + 1}
+        other = longer if size == 1 or traced.takes(longer) else {**longer, symbol: size - 1}
+        same = [c.name for c in traced.tape(other).calls] == [c.name for c in base.calls]
         (open_ if same else looped)[symbol] = size
     return open_, looped
 
@@ -129,7 +130,9 @@ def _with_loops(
     name: str,
     plugins: Mapping[str, Convert],
 ) -> Program:
-    samples = samples_of(looped) if looped else [{}]
+    samples = [{}]  # type: list[dict[str, int]]
+    if looped:
+        samples = samples_of(looped, lambda s: traced.takes({**traced.sizes, **s}))
     tapes = [_aligned_tape(traced, open_, sizes) for sizes in samples]
     programs = [convert(tape, name, plugins) for tape in with_common_layers(tapes)]
     if not looped:
@@ -154,7 +157,10 @@ def _unified(programs: Sequence[Program], samples: Sequence[Sizes]) -> Program:
 
 
 def _aligned_tape(traced: Traced, open_: dict[str, int], fixed: Sizes) -> Tape:
-    samples = [{**s, **fixed} for s in samples_of(open_)] if open_ else [dict(fixed)]
+    samples = [dict(fixed)]
+    if open_:
+        found = samples_of(open_, lambda s: traced.takes({**s, **fixed}))
+        samples = [{**s, **fixed} for s in found]
     tapes = [traced.tape(s) for s in samples]
     try:
         return aligned(tapes, [{k: s[k] for k in open_} for s in samples])

@@ -60,6 +60,7 @@ class Traced:
     entries: Sequence[Traced] = ()
     carried: Collection[str] = ()
     starred: str = ""
+    _tapes: dict[Any, Tape] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         labels = self.names or parameter_names(self.method or self.chain, len(self.examples))
@@ -162,8 +163,22 @@ class Traced:
         arrays = self.arrays({**self.sizes, **sizes}, disturb)
         return {name: chainer.Variable(array) for name, array in arrays.items()}
 
+    def takes(self, sizes: Sizes) -> bool:
+        """True if the chain can be called with these sizes."""
+        try:
+            self.tape(sizes)
+        except ModelFormatError:
+            return False
+        return True
+
     def tape(self, sizes: Sizes, disturb: bool = False) -> Tape:
-        """What a call with these sizes does."""
+        """What a call with these sizes does; it is called once."""
+        key = (frozenset(sizes.items()), disturb)
+        if key not in self._tapes:
+            self._tapes[key] = self._recorded(sizes, disturb)
+        return self._tapes[key]
+
+    def _recorded(self, sizes: Sizes, disturb: bool) -> Tape:
         variables = self.variables(sizes, disturb)
         states: dict[str, Any] = {}
 
