@@ -23,7 +23,7 @@ import numpy as np
 
 from tests.frontends.chainer.cases import FAMILIES, Case
 from tests.frontends.chainer.more_cases import MORE
-from tests.frontends.chainer.refused import REFUSED
+from tests.frontends.chainer.refused import REFUSED, X
 from tests.frontends.chainer.zoo import ZOO
 from webconv.ir.graph import Program
 from webconv.ir.lists import members
@@ -82,7 +82,17 @@ def functions(out: Path) -> None:
             write_traced(found, name, lambda c=case: (chain_of(c), *c.inputs))
     for name, case in REFUSED.items():
         write_traced(found, f"refused/{name}", lambda c=case: (chain_of(c), *c.inputs))
+    for name, model in no_models().items():
+        write_traced(found, name, lambda m=model: (m, X))
     np.savez(out, **found, **names())
+
+
+def no_models() -> dict[str, Any]:
+    """What is no chain to convert, but is given."""
+    import chainer.functions as F
+    import chainer.links as L
+
+    return {"classifier": L.Classifier(L.Linear(4, 3)), "function": lambda x: F.relu(x)}
 
 
 def write_traced(

@@ -63,6 +63,7 @@ OTHERS = {
     "gaussian": Case(lambda F, x, y: F.gaussian(x, y), (X, Y)),
     "gumbel_softmax": Case(lambda F, x: F.gumbel_softmax(x), (X,)),
     "dropout": Case(lambda F, x: training(F, "dropout", x), (X,)),
+    "rrelu": Case(lambda F, x: training(F, "rrelu", x), (X,)),
     "zoneout": Case(lambda F, x, y: training(F, "zoneout", x, y), (X, Y)),
     "batch_renormalization": Case(
         lambda F, x, g, b: training(

@@ -34,6 +34,18 @@ def test_what_is_refused_has_its_reason(chainer_functions: dict[str, Any], name:
     assert "--plugin" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("classifier", "convert its predictor (classifier.predictor)"), ("function", "chainer.Link")],
+)
+def test_what_is_no_chain_to_convert(
+    chainer_functions: dict[str, Any], name: str, told: str
+) -> None:
+    said = str(chainer_functions[f"{name}/error"])
+    assert said.startswith("UnsupportedError")
+    assert told in said
+
+
 def test_every_link_is_tested(
     chainer_functions: dict[str, Any], chainer_nets: dict[str, Any], chainer_zoo: dict[str, Any]
 ) -> None:

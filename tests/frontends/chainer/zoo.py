@@ -9,8 +9,17 @@ ZOO = {
         *("Siamese", "Pyramid"),
     ),
     "pictures": (
-        *("Generator", "Discriminator", "UNet", "CroppedUNet", "VAE", "Style", "CycleGAN"),
-        *("SegNet", "Segmentation", "SuperResolution", "Boxes", "Yolo", "Masked", "Tied"),
+        *("Generator", "Discriminator", "UNet", "CroppedUNet", "VAE", "Distributions", "Style"),
+        *(
+            "CycleGAN",
+            "SegNet",
+            "Segmentation",
+            "SuperResolution",
+            "Boxes",
+            "Yolo",
+            "Masked",
+            "Tied",
+        ),
     ),
     "text": (
         *("RNNForLM", "ContinuousBoW", "SkipGram", "RNNEncoder", "CNNEncoder", "Seq2seq", "Stacks"),

@@ -140,6 +140,29 @@ class VAE(chainer.Chain):
         return {"image": self.decode(mean), "drawn": self.decode(drawn), "kl": F.sum(kl, axis=1)}
 
 
+class Distributions(chainer.Chain):
+    """A VAE by Chainer's distributions: how likely an image is by the mean of its code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.mean, self.scale, self.decode = L.Linear(8, 3), L.Linear(8, 3), L.Linear(3, 8)
+
+    def forward(self, x: Any) -> Any:
+        D = chainer.distributions
+        q = D.Independent(D.Normal(self.mean(x), log_scale=self.scale(x)))
+        prior = D.Independent(D.Normal(np.zeros((1, 3), "f"), log_scale=np.zeros((1, 3), "f")))
+        p = D.Bernoulli(logit=self.decode(q.mean))
+        kinds = D.Categorical(logit=self.mean(x))
+        return {
+            "log_prob": F.sum(p.log_prob(F.sigmoid(x)), axis=1),
+            "prior": prior.log_prob(q.mean),
+            "kl": chainer.kl_divergence(q, prior),
+            "entropy": q.entropy + kinds.entropy + F.sum(p.entropy, axis=1),
+            "image": p.mean,
+        }
+
+
 class InstanceNorm(chainer.Chain):
     """Each channel of each image by its own mean and variance, by means of the batch's."""
 
@@ -359,6 +382,7 @@ ROWS: dict[str, Callable[[], Net]] = {
     "UNet": lambda: row(UNet, floats(BATCH, 3, 8, 12)),
     "CroppedUNet": lambda: row(CroppedUNet, floats(BATCH, 1, HEIGHT, WIDTH), runs=OTHER_IMAGES),
     "VAE": lambda: row(VAE, floats(BATCH, 8), floats(BATCH, 3)),
+    "Distributions": lambda: row(Distributions, floats(BATCH, 8)),
     "Style": lambda: row(
         lambda: Style(InstanceNorm, False), floats(BATCH, 3, HEIGHT, WIDTH), runs=OTHER_IMAGES
     ),

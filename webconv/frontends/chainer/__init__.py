@@ -45,6 +45,7 @@ def trace(
     depends on its data.
     """
     _require_chainer()
+    _require_model(chain)
     from webconv.frontends.chainer.chains import program_of
     from webconv.frontends.chainer.traced import Traced
 
@@ -94,3 +95,20 @@ def _require_chainer() -> None:
             f"Chainer cannot be imported ({error}); webconv must be installed beside Chainer 7 "
             "and NumPy below 2, in Python 3.11 or older (docs/chainer.md has the lines)"
         ) from None
+
+
+def _require_model(chain: Any) -> None:
+    """Raises UnsupportedError for what computes a loss, or is no link."""
+    import chainer
+
+    classifier = chainer.links.Classifier
+    if isinstance(chain, classifier) and type(chain).forward is classifier.forward:
+        raise UnsupportedError(
+            "an L.Classifier computes a loss from labels; convert its predictor "
+            "(classifier.predictor), which reads the same snapshots"
+        )
+    if not isinstance(chain, chainer.Link):
+        raise UnsupportedError(
+            f"the model must be a chainer.Link, such as a Chain, but it is {type(chain).__name__}; "
+            "a method of a chain can be an entry: trace(chain, entries={'main': (method, x)})"
+        )

@@ -25,7 +25,9 @@ _JUDGES = "it compares with the right answers; convert the chain that makes its 
 REASONS: dict[str, str] = {
     "Gaussian": "it draws at random; let an input be drawn from: F.gaussian(..., eps=noise.array)",
     "GumbelSoftmax": "it draws at random; use F.softmax of what is drawn from",
-    **dict.fromkeys(("Dropout", "Zoneout", "BatchRenormalizationFunction"), _TRAINING),
+    **dict.fromkeys(
+        ("Dropout", "Zoneout", "RandomReLU", "BatchRenormalizationFunction"), _TRAINING
+    ),
     "DecorrelatedBatchNormalization": _TRAINING,
     **dict.fromkeys(
         (

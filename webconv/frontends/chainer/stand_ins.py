@@ -9,8 +9,10 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import chainer
 import chainer.functions as F
 import chainer.links as L
+from chainer.functions.activation import rrelu as rrelu_module
 from chainer.functions.loss import crf1d as crf1d_module
 from chainer.functions.noise.gaussian import Gaussian
 from chainer.links.rnn.n_step_rnn import argsort_list_descent, permutate_list
@@ -22,6 +24,10 @@ class GumbelSoftmax(Composite):
     """F.gumbel_softmax."""
 
 
+class RandomReLU(Composite):
+    """F.rrelu as it is in training."""
+
+
 class SpatialPyramidPooling(Composite):
     """F.spatial_pyramid_pooling_2d, whose windows follow from the size of the image."""
 
@@ -31,6 +37,7 @@ def changes() -> Iterator[tuple[Any, str, Any]]:
     for place, name, stand_in in (
         (F, "forget", forget),
         (F, "gaussian", gaussian),
+        (F, "rrelu", rrelu),
         (F, "argmax_crf1d", argmax_crf1d),
         (crf1d_module, "argmax_crf1d", argmax_crf1d),
         (L.CRF1d, "argmax", argmax_of_link),
@@ -62,6 +69,14 @@ def gaussian(mean: Any, ln_var: Any, eps: Any = None, return_eps: bool = False) 
         return Gaussian().apply((mean, ln_var))[0]
     drawn = mean + F.exp(ln_var * 0.5) * eps
     return (drawn, eps) if return_eps else drawn
+
+
+def rrelu(x: Any, *arguments: Any, **options: Any) -> Any:
+    """F.rrelu, whose slopes are drawn in training."""
+    compute = functools.partial(rrelu_module.rrelu, **options)
+    if not chainer.config.train:
+        return compute(x, *arguments)
+    return RandomReLU(lambda a: compute(a, *arguments)).apply((x,))[0]
 
 
 def one_node(

@@ -4,6 +4,7 @@ from webconv.frontends.chainer.functions import (  # noqa: F401  (each fills the
     activation,
     array,
     connection,
+    distributions,
     errors,
     indexing,
     joining,
