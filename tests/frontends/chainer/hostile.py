@@ -97,11 +97,10 @@ CHAINS: dict[str, Row] = {
     ),
     "counter": Row("self.calls += 1\nreturn h * self.calls", AGAIN.format(18) + ".*1 and 2 differ"),
     "turns": Row("self.calls += 1\nreturn F.relu(h) if self.calls % 2 else h", AGAIN.format(18)),
-    "kept": Row(
-        "if self.kept is not None: h = h + self.b(self.kept)\nself.kept = F.tanh(h)\nreturn h",
-        "reads at net.py:17: .* what an earlier call has made; links of Chainer keep states",
+    "history": Row(
+        "self.history.append(h)\nreturn sum(self.history)",
+        "reads at net.py:18: .* what an earlier call has made; an attribute that holds a Variable",
     ),
-    "history": Row("self.history.append(h)\nreturn sum(self.history)", "reads at net.py:18"),
     # What forward gives.
     "nothing": Row("self.b(h)", "the chain gives nothing: forward must return"),
     "no_outputs": Row("return []", "the chain gives nothing"),
@@ -129,6 +128,9 @@ CHAINS: dict[str, Row] = {
     "print": Row("text = str(h.array)\nassert h.array.shape[1] == 2\nreturn h"),
     "plus": Row("h += 1\nreturn h"),
     "noted": Row("self.y = h\nself.calls += 1\nreturn {'a': {'b': self.y}, 'c': [h, None]}"),
+    "kept": Row(
+        "if self.kept is not None: h = h + self.b(self.kept)\nself.kept = F.tanh(h)\nreturn h"
+    ),
     "parameter": Row("return h * float(self.b.W.array[0, 0])"),
     "training_only": Row("return F.dropout(h) if chainer.config.train else h"),
 }

@@ -63,6 +63,22 @@ class Kept(chainer.Chain):
         return h
 
 
+class Memory(chainer.Chain):
+    """A chain that keeps a Variable itself, which `start` may be before the first call."""
+
+    def __init__(self, start: Any = None) -> None:
+        super().__init__()
+        self.h, self.last = start, None
+        with self.init_scope():
+            self.enter, self.stay = L.Linear(3, 4), L.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        y = self.enter(x)
+        self.h = F.tanh(y if self.h is None else y + self.stay(self.h))
+        self.last = F.sum(self.h)
+        return F.softmax(self.h)
+
+
 class Cut(chainer.Chain):
     """Reads no more than ten steps, for a batch of three."""
 
@@ -111,6 +127,10 @@ PLAIN: dict[str, Callable[[], Net]] = {
         Pairs(), *([floats(t, b, 2), floats(t, b, 3)] for t, b in ((4, 3), (1, 1), (6, 2)))
     ),
     "Kept": lambda: net(Kept(), *([floats(2, t, 3)] for t in (3, 1, 5))),
+    "Memory": lambda: net(Memory(), *([floats(2, 3)] for _ in range(3))),
+    "Started": lambda: net(
+        Memory(chainer.Variable(floats(2, 4))), *([floats(2, 3)] for _ in range(3))
+    ),
     "OneBatch": lambda: net(Cut(99, 3), *([floats(3, t, 3)] for t in (5, 1, 8))),
     "Cut": lambda: net(Cut(), *([floats(b, 7, 3)] for b in (2, 1, 4))),
 }

@@ -42,6 +42,8 @@ PLAIN = {
     "Translator": ["i32[batch, source_time]", "i32[batch, target_time]"],
     "Pairs": ["f32[time, batch, 2]", "f32[time, batch, 3]"],
     "Kept": ["f32[batch, time, 3]"],
+    "Memory": ["f32[2, 3]"],
+    "Started": ["f32[2, 3]"],
     "OneBatch": ["f32[3, time, 3]"],
     "Cut": ["f32[batch, 7, 3]"],
 }

@@ -229,9 +229,9 @@ class _Walk:
             seen = self.seen.get(id(function))
             if seen is None:
                 raise ModelFormatError(
-                    f"the chain reads at {reader} what an earlier call has made; links of "
-                    "Chainer keep states from call to call (L.LSTM, L.StatefulGRU, ...), else give "
-                    "what is kept as an input and an output"
+                    f"the chain reads at {reader} what an earlier call has made; an attribute that "
+                    "holds a Variable or None may keep something, and links of Chainer (L.LSTM), "
+                    "but no lists or arrays"
                 )
             open_inputs = [
                 (n, a, seen.where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,28 +37,51 @@ class Carried:
     after: Callable[[], Mapping[str, Any]]
 
 
+def _kept_by(link: Any) -> list[str]:
+    """The attributes of a link in which it may keep something."""
+    for kind, names in KEPT.items():
+        if isinstance(link, kind):
+            return [*names]
+    if type(link).__module__.startswith("chainer."):
+        return []
+    # A chain of the user's own keeps Variables, in attributes that hold one or nothing yet.
+    own = {name: v for name, v in vars(link).items() if not name.startswith("_")}
+    return [n for n, v in own.items() if n != "name" and (v is None or _is_variable(v))]
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, chainer.Variable) and not isinstance(value, chainer.Parameter)
+
+
 class States:
-    """The stateful links of a chain."""
+    """What the links of a chain keep from call to call, by the link's path and its attribute.
+
+    A link of Chainer's starts with nothing, an attribute of the user's with what it holds.
+    """
 
     def __init__(self, chain: Any) -> None:
+        self._chain = chain
         self.places: dict[str, tuple[Any, str]] = {}
+        self._initial: dict[str, Any] = {}
         for path, link in chain.namedlinks():
-            for kind, names in KEPT.items():
-                if isinstance(link, kind):
-                    for name in names:
-                        self.places[f"{path.strip('/')}/{name}".lstrip("/")] = (link, name)
+            for field in _kept_by(link):
+                name = f"{path.strip('/')}/{field}".lstrip("/")
+                self.places[name] = (link, field)
+                self._initial[name] = (
+                    None if isinstance(link, tuple(KEPT)) else getattr(link, field)
+                )
 
     @contextlib.contextmanager
     def carried(self, calls: Sequence[Callable[[], Any]], first: bool = False) -> Iterator[Carried]:
-        """Zeros as states, whose shapes `calls` tell; the links are as before at the end.
+        """States as before any call, zeros for None, whose shapes `calls` tell.
 
-        With `first` the states are those of a first call: None.
+        With `first` they are those of a first call: None. The links are as before at the end.
         """
         kept = {name: getattr(link, field) for name, (link, field) in self.places.items()}
         try:
-            before = self._zeros(calls) if self.places else {}
-            for name, zeros in before.items():
-                setattr(*self.places[name], zeros)
+            before = self._starts(calls) if self.places else {}
+            for name, start in before.items():
+                setattr(*self.places[name], start)
             if first:
                 self._clear()
             yield Carried({} if first else before, lambda: self._after(before))
@@ -65,25 +89,47 @@ class States:
             for name, (link, field) in self.places.items():
                 setattr(link, field, kept[name])
 
-    def _zeros(self, calls: Sequence[Callable[[], Any]]) -> dict[str, Any]:
-        """Zeros of the shapes that states have after any of `calls`."""
+    def _starts(self, calls: Sequence[Callable[[], Any]]) -> dict[str, Any]:
+        """What is kept after any of `calls`, as it is before them."""
         self._clear()
         found = {}
         for call in calls:
-            with composites_off(), chainer.no_backprop_mode():
+            with composites_off(), chainer.no_backprop_mode(), _same_attributes(self._chain):
                 call()
             for name, place in self.places.items():
-                if (value := getattr(*place)) is not None:
-                    found[name] = chainer.Variable(np.zeros_like(value.array))
+                value, initial = getattr(*place), self._initial[name]
+                if _is_variable(value) and value is not initial:
+                    start = np.zeros_like(value.array) if initial is None else initial.array
+                    found[name] = chainer.Variable(start)
+        self._clear()
         return found
 
     def _clear(self) -> None:
-        for link, field in self.places.values():
-            setattr(link, field, None)
+        for name, (link, field) in self.places.items():
+            setattr(link, field, self._initial[name])
 
     def _after(self, before: Mapping[str, Any]) -> dict[str, Any]:
         after = {name: getattr(*self.places[name]) for name in before}
-        return {name: value for name, value in after.items() if value is not None}
+        return {name: value for name, value in after.items() if _is_variable(value)}
+
+
+@contextlib.contextmanager
+def _same_attributes(chain: Any) -> Iterator[None]:
+    """Numbers and lists that the chains hold, as counters, are at the end what they are now."""
+    held: list[dict[str, Any]] = [vars(link) for _, link in chain.namedlinks()]
+    kept: list[tuple[dict[str, Any], str, Any, Any]] = [
+        (own, name, value, copy.copy(value))
+        for own in held
+        for name, value in own.items()
+        if isinstance(value, bool | int | float | str | tuple | list) and not name.startswith("_")
+    ]
+    try:
+        yield
+    finally:
+        for own, name, value, content in kept:
+            own[name] = value
+            if isinstance(value, list):
+                value[:] = content
 
 
 STARTED = "started"
