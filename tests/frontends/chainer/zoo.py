@@ -22,8 +22,8 @@ ZOO = {
         ),
     ),
     "text": (
-        *("RNNForLM", "ContinuousBoW", "SkipGram", "RNNEncoder", "CNNEncoder", "Seq2seq", "Stacks"),
-        *("Memory", "CRFTagger", "Attention", "WaveNet", "QRNN"),
+        *("RNNForLM", "ContinuousBoW", "SkipGram", "RNNEncoder", "CNNEncoder", "BOWMLPEncoder"),
+        *("Seq2seq", "Stacks", "Memory", "CRFTagger", "Attention", "WaveNet", "QRNN"),
     ),
     "attention": ("Transformer", "TransformerOpen", "GPT", "GPTOpen", "GGNN", "PointNet"),
     "links": (

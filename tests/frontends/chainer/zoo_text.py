@@ -106,6 +106,20 @@ class CNNEncoder(chainer.Chain):
         return F.relu(self.mlp(F.dropout(h[:, :, 0], ratio=0.4)))
 
 
+class BOWMLPEncoder(chainer.Chain):
+    """Sentences to vectors by the mean of their words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.mlp = L.EmbedID(9, 4, ignore_label=-1), L.Linear(4, 5)
+
+    def forward(self, xs: Any) -> Any:
+        e = self.embed(F.pad_sequence(xs, padding=-1))
+        lengths = self.xp.array([len(x) for x in xs], np.int32)[:, None]
+        return F.tanh(self.mlp(F.sum(e, axis=1) / lengths))
+
+
 class TextClassifier(chainer.Chain):
     """Sentences to classes by an encoder."""
 
@@ -292,6 +306,7 @@ ROWS: dict[str, Callable[[], Net]] = {
     "SkipGram": lambda: row(SkipGram, words(9, BATCH)),
     "RNNEncoder": lambda: lists(lambda: TextClassifier(RNNEncoder(), 4), SENTENCE),
     "CNNEncoder": lambda: lists(lambda: TextClassifier(CNNEncoder(), 5), SENTENCE),
+    "BOWMLPEncoder": lambda: lists(lambda: TextClassifier(BOWMLPEncoder(), 5), SENTENCE),
     "Seq2seq": lambda: lists(Seq2seq, SENTENCE, words(7)),
     "Stacks": lambda: lists(Stacks, floats(4)),
     "Memory": lambda: row(Memory, words(9, BATCH, 4, 3), words(9, BATCH, 3)),

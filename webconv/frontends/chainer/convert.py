@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from webconv.frontends import common
 from webconv.frontends.chainer.align import Mismatch, Reciprocal, Varying, resolved
 from webconv.frontends.chainer.interleaved import UNWEAVE
 from webconv.frontends.chainer.links import changed
@@ -66,7 +67,8 @@ def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
     lists = _list_inputs(tape, values)
     for leaf in tape.leaves:
         if leaf.value not in values:
-            values[leaf.value] = _leaf(leaf, tape.counted)
+            counted = _lengths(leaf, [*lists.values()])
+            values[leaf.value] = counted or _leaf(leaf, tape.counted)
     made: dict[Hashable, Value] = {}
     known = Lists([*lists.values()])
     for call in tape.calls:
@@ -179,6 +181,23 @@ def _single(value: Value | Item) -> Value:
     if isinstance(value, Item):
         raise UnsupportedError("a state cannot be a sequence of a list")
     return value
+
+
+def _lengths(leaf: Leaf, lists: Sequence[Ragged]) -> Value | None:
+    """The lengths of a list, where a constant holds them (`np.array([len(x) for x in xs])`).
+
+    What holds them by chance differs in the program of other lengths, which is told.
+    """
+    array = leaf.array
+    if leaf.kind != "constant" or array.dtype.kind not in "iuf":
+        return None
+    for whole in lists:
+        layout = whole.layout
+        if array.size in array.shape and np.array_equal(array.ravel(), layout.example):
+            shape: list[Dim] = [1] * array.ndim
+            shape[array.shape.index(array.size)] = layout.count
+            return common.reshape(common.cast(layout.lengths, from_numpy(array.dtype)), shape)
+    return None
 
 
 def _leaf(leaf: Leaf, counted: Mapping[str, Mapping[int, Dim]]) -> Value:
