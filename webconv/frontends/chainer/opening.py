@@ -62,9 +62,9 @@ def opened(
         sizes = {name: probes.sizes[axis] for axis, name in names.items()}
         try:
             made, tape = convert(candidate)
-            _check_results(made, traced.arrays({}), base)
+            check_results(made, traced.arrays({}), base)
             other = {name: 2 * n + 1 for name, n in sizes.items()}
-            _check_results(made, candidate.arrays(other), candidate.tape(other))
+            check_results(made, candidate.arrays(other), candidate.tape(other))
             return finish(candidate, made, tape)
         except REFUSALS:
             continue
@@ -89,12 +89,16 @@ def named(traced: Traced, names: Names) -> Traced:
     return dataclasses.replace(traced, examples=examples, names=labels)
 
 
+def _calls(tape: Tape) -> list[str]:
+    return [c.name for c in tape.calls]
+
+
 class _Probes:
     """What calls do with an axis, or several, one longer."""
 
     def __init__(self, traced: Traced, base: Tape) -> None:
         self._traced = traced
-        self._calls = [c.name for c in base.calls]
+        self._calls = _calls(base)
         self.sizes: dict[Axis, int] = {
             (name, k): n
             for argument in traced.arguments
@@ -105,13 +109,15 @@ class _Probes:
         self._alone = {axis: self._longer([axis]) for axis in self.sizes}
 
     def _longer(self, axes: Sequence[Axis]) -> bool | None:
-        """True if the call has other steps, None if it fails."""
+        """True if the call has other steps with one more, None if it fails."""
         candidate = named(self._traced, dict.fromkeys(axes, "longer"))
+        n = candidate.sizes["longer"]
         try:
-            tape = candidate.tape({"longer": self.sizes[axes[0]] + 1})
+            shown = n == self.sizes[axes[0]]
+            calls = self._calls if shown else _calls(candidate.tape({"longer": n}))
+            return _calls(candidate.tape({"longer": n + 1})) != calls
         except REFUSALS:
             return None
-        return [c.name for c in tape.calls] != self._calls
 
     def batch(self, sizes: Iterable[object]) -> list[Axis]:
         """An axis of each input that has one, of these sizes, without which no step is more."""
@@ -163,7 +169,7 @@ def _proposals(probes: _Probes, batches: Iterable[object]) -> Iterator[Names]:
             yield names
 
 
-def _check_results(program: Program, inputs: Mapping[str, Any], tape: Tape) -> None:
+def check_results(program: Program, inputs: Mapping[str, Any], tape: Tape) -> None:
     """Raises ShapeError if the program gives something else than the chain gave."""
     states: dict[str, Any] = {}
     got = program.run(inputs, states=states)
