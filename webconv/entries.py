@@ -11,6 +11,7 @@ from webconv.ir.dims import Dim
 from webconv.ir.errors import ModelFormatError, ShapeError
 from webconv.ir.graph import Graph, Input, Node, Program, State, Value, toposort
 from webconv.ir.graph import input as new_input
+from webconv.ir.op import TensorType
 from webconv.passes.substitute import substitute
 
 Cut = tuple[Sequence[str], Sequence[str]]
@@ -188,9 +189,8 @@ def _with_state(entry: str, graph: Graph, state: State, target: str | None) -> G
     for what, v in (("input", reads.get(name)), ("output", writes.get(name))):
         if v is not None and v.type != state.type:
             where = f"{what} {(target if what == 'output' else name)!r}"
-            raise ShapeError(
-                f"state {name!r} is {state.type}, but {where} is {v.type}, in entry {entry!r}"
-            )
+            rule = f"state {name!r} is {state.type}, but {where} is {v.type}, in entry {entry!r}"
+            raise ShapeError(f"{rule}{_hint(state.type, v.type)}")
     inputs = {k: v for k, v in graph.inputs.items() if k not in reads}
     outputs = {k: v for k, v in graph.outputs.items() if k != (target or name)}
     return Graph(
@@ -200,3 +200,9 @@ def _with_state(entry: str, graph: Graph, state: State, target: str | None) -> G
         {**graph.writes, **writes},
         lists=graph.lists.kept(inputs, outputs),
     )
+
+
+def _hint(a: TensorType, b: TensorType) -> str:
+    """What to do if two types differ in the names of their open sizes only."""
+    kinds = [(t.dtype, *(d if isinstance(d, int) else None for d in t.shape)) for t in (a, b)]
+    return "; sizes that are equal need one name, by --input-shape" if kinds[0] == kinds[1] else ""

@@ -433,6 +433,37 @@ def test_python_takes_edits_of_all(program: Program, tmp_path: Path) -> None:
             webconv.convert(model, tmp_path / "none", input_shapes={"read": (1, 2, READS)})
 
 
+def test_two_files_in_one_bundle(trained: Any, tmp_path: Path) -> None:
+    """The inference models of the Keras tutorial, each saved by itself, share states."""
+    (read, previous), want = taught(trained)
+    layer = {name: trained.get_layer(name) for name in ("lstm", "lstm_1", "dense")}
+    x, y = keras.Input((None, READS), name="read"), keras.Input((None, WRITES), name="previous")
+    h, c = keras.Input((UNITS,), name="h"), keras.Input((UNITS,), name="c")
+    steps, *after = layer["lstm_1"](y, initial_state=[h, c])
+    models = {
+        "encoder": keras.Model(x, layer["lstm"](x)[1:]),
+        "decoder": keras.Model([y, h, c], [layer["dense"](steps), *after]),
+    }
+    entries = {}
+    for name, model in models.items():
+        (tmp_path / name).mkdir()
+        names = {"lstm": "h", "lstm_1": "c"} if name == "encoder" else {}
+        path = saved(model, tmp_path / name, ".keras")
+        entries[name] = webconv.load(path, edits=Edits(names=names)).main
+    states = Edits(states={"h": "lstm_1", "c": "lstm_1_1"})
+    bundle = webconv.convert(Program(entries), tmp_path / "out", backends=["wasm"], edits=states)
+    step = run_wasm(bundle.program)
+    assert step({"read": read}, "encoder") == {}
+    for k in range(3):
+        given = {"previous": previous[:, k : k + 1]}
+        assert_close(step(given, "decoder")["dense"], want[:, k : k + 1])
+    apart = load(
+        tmp_path / "decoder" / "model.keras", input_shapes={"h": (dims.symbol("n"), UNITS)}
+    )
+    with pytest.raises(ShapeError, match="sizes that are equal need one name, by --input-shape"):
+        edit(Program({**entries, "decoder": apart.main}), states)
+
+
 def test_names_with_colons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """TensorFlow's names end in `:0`, as files from tf2onnx have them; nothing is given twice."""
     names = {"x": "x:0", "y": "scope/y:0", "y_h": "y_h:0"}

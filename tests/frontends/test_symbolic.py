@@ -174,3 +174,17 @@ class TestInputShape:
     def test_impossible(self, path: Path, shapes: Any, message: str) -> None:
         with pytest.raises(ShapeError, match=message):
             load(path, input_shapes=shapes)
+
+
+def test_given_names_of_sizes_that_are_one(tmp_path: Path) -> None:
+    """What is given a name keeps it, others take it; two given ones are checked when run."""
+    x, h = keras.Input((None, 3), name="x"), keras.Input((4,), name="h")
+    model = keras.Model([x, h], L.GRU(4)(x, initial_state=h))
+    path = saved(model, tmp_path, ".keras")
+    n, m = dims.symbol("n"), dims.symbol("m")
+    program = load(path, input_shapes={"h": (n, 4)})
+    assert [v.shape[0] for v in program.main.inputs.values()] == [n, n]
+    program = load(path, input_shapes={"h": (n, 4), "x": (m, 2, 3)})
+    assert [v.shape[0] for v in program.main.inputs.values()] == [m, n]
+    with pytest.raises(ShapeError, match="must equal"):
+        program.run({"x": np.zeros((2, 2, 3)), "h": np.zeros((1, 4))})

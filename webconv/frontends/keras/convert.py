@@ -17,6 +17,7 @@ from webconv.frontends.keras.plugins import load_plugins
 from webconv.frontends.keras.reader import SavedModel
 from webconv.frontends.keras.trace import Tracer
 from webconv.frontends.keras.tree import Layer, Model, Ref, Tensor, flatten, map_leaves
+from webconv.ir import dims
 from webconv.ir.dims import Dim
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.graph import Graph, Program, Value
@@ -41,9 +42,13 @@ def convert(
     weights.load(model, saved.weights)
     specs = input_specs(model)
     merged: dict[str, str] = {}
+    # Sizes that were given a name keep it: two of them that must be equal are checked by runs.
+    given = {s for shape in shapes.values() for s in dims.symbols(*shape)}
     while True:
         program = _trace(model, specs, shapes, merged, problems)
-        more = equal_symbols(program.main.guards, program.main.symbols)
+        known = sorted(program.main.symbols, key=lambda s: s not in given)
+        found = equal_symbols(program.main.guards, known)
+        more = {old: new for old, new in found.items() if old not in given}
         if not more:
             return program
         merged = {k: more.get(v, v) for k, v in merged.items()} | more
