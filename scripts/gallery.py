@@ -55,7 +55,9 @@ Will Mark move from Austin in March?
 Call Dr. Lindqvist at 17:45 for 12 copies."""
 
 PICTURES = {
-    "captioning": Picture("figure", 656, until=READY),
+    "captioning": Picture(
+        "figure", 656, until="document.querySelector('#caption').dataset.verdict === 'true'"
+    ),
     "hello_rnn": Picture("section.columns", 600),
     "sentiment": Picture("#form .wide", until=READY),
     "text_generation": Picture("#text", steps=[("#length", "300"), "[value=steps]", "#generate"]),
