@@ -11,7 +11,7 @@ import numpy as np
 from webconv.frontends.chainer.align import Mismatch, aligned, samples_of
 from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.links import shown, stripped, with_common_layers
-from webconv.frontends.chainer.opening import REFUSALS, opened
+from webconv.frontends.chainer.opening import REFUSALS, SHORT, check_results, opened
 from webconv.frontends.chainer.registry import FUNCTIONS, Convert
 from webconv.frontends.chainer.states import with_first_call
 from webconv.frontends.chainer.tape import Tape
@@ -89,7 +89,7 @@ def _program(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> tuple
     if not traced.sizes:
         return convert(base, name, plugins), base
     open_, looped = _divided(traced, base)
-    return _with_loops(traced, open_, looped, name, plugins), base
+    return _with_loops(traced, base, open_, looped, name, plugins), base
 
 
 def _check_functions(tape: Tape, plugins: Mapping[str, Convert]) -> None:
@@ -124,6 +124,24 @@ def _divided(traced: Traced, base: Tape) -> tuple[dict[str, int], dict[str, int]
 
 
 def _with_loops(
+    traced: Traced,
+    base: Tape,
+    open_: dict[str, int],
+    looped: dict[str, int],
+    name: str,
+    plugins: Mapping[str, Convert],
+) -> Program:
+    """The program of loops of any length; few steps tell what many do, if it gives that."""
+    few = {symbol: min(n, SHORT + k) for k, (symbol, n) in enumerate(looped.items())}
+    if few != looped and not base.lists and traced.takes({**traced.sizes, **few}):
+        with contextlib.suppress(*REFUSALS):
+            made = _with_steps(traced, open_, few, name, plugins)
+            check_results(made, traced.arrays(traced.sizes), base)
+            return made
+    return _with_steps(traced, open_, looped, name, plugins)
+
+
+def _with_steps(
     traced: Traced,
     open_: dict[str, int],
     looped: dict[str, int],
