@@ -7,10 +7,12 @@ from typing import Any
 
 import chainer
 import chainer.functions as F
+import chainer.links as L
 import numpy as np
 
 from tests.frontends.chainer.nets import Net
 from tests.frontends.chainer.zoo_rows import BATCH, HEIGHT, TIME, WIDTH, floats, row
+from webconv import Dim
 
 _random = np.random.RandomState(9)
 TABLE = _random.randn(20, 4).astype(np.float32)
@@ -95,7 +97,27 @@ STEPS = {
     "start": lambda x: F.concat([np.zeros((x.shape[0], 1, 4), "f"), x], axis=1)[:, :-1],
 }
 
+
+class Loop(chainer.Chain):
+    """A loop of many steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.lstm, self.out = L.LSTM(4, 3), L.Linear(3, 2)
+
+    def forward(self, x: Any) -> Any:
+        self.lstm.reset_state()
+        return F.stack([self.out(self.lstm(x[:, t])) for t in range(x.shape[1])], axis=1)
+
+
+FEW = ({"batch": 1, "time": 1}, {"batch": 3, "time": 6})
+
 ROWS: dict[str, Callable[[], Net]] = {
+    "loop": lambda: row(Loop, floats(BATCH, Dim("time", 30), 4), runs=TIMES),
+    "table_of_six": lambda: row(
+        lambda: Function(lambda x: x + TABLE[:6][: x.shape[1]]), floats(BATCH, TIME, 4), runs=FEW
+    ),
     **{name: of_images(call) for name, call in IMAGES.items()},
     **{name: of_steps(call) for name, call in STEPS.items()},
 }
