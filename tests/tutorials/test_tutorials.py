@@ -14,9 +14,13 @@ import numpy as np
 import pytest
 
 import webconv
+from tests.backends.test_wasm import instances
+from tests.frontends.chainer.conftest import Run, chainer_python
+from tests.frontends.chainer.test_functions import program_of
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import (
     Array,
+    assert_close,
     called,
     compare,
     keras,
@@ -31,6 +35,8 @@ from webconv.verify.browser import Browser
 from webconv.verify.report import Report
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and NumPy warn about each other
+
+__all__ = ["chainer_python"]
 
 Check = Callable[..., Report]
 
@@ -309,3 +315,30 @@ def test_story(name: str, browser: Browser, tmp_path: Path) -> None:
     )
     assert report.ok, report.failures()
     assert {result.backend for result in report.results} == {"wasm", "webgpu", "webgl"}
+
+
+# -- captions of images ----------------------------------------------------------------------------
+
+CAPTIONING = Path(__file__).resolve().parents[2] / "examples" / "captioning"
+CAPTIONS = Path(__file__).with_name("captions.py")
+
+
+def test_captioning_with_two_runners(chainer_python: Run, tmp_path: Path) -> None:
+    """A network for images, and EmbedID, LSTM, Linear, which starts from the feature of one.
+
+    The scores go word by word as in Chainer; h and c are states, which the page need not hand on.
+    """
+    out = tmp_path / "captions.npz"
+    done = chainer_python(CAPTIONS, out, cwd=CAPTIONING)
+    assert done.returncode == 0, done.stderr
+    with np.load(out) as arrays:
+        found = dict(arrays)
+    encoders = instances(program_of(found, "encoder"))
+    decoders = instances(program_of(found, "decoder"))
+    for encoder, decoder in zip(encoders, decoders, strict=True):
+        feature = encoder.run({"picture": found["picture"]})["feature"]
+        assert_close(feature, found["feature"])
+        assert_close(decoder.run({"feature": feature}, "start")["scores"], found["scores_0"])
+        for k in range(1, 4):
+            step = decoder.run({"word": found[f"scores_{k - 1}"].argmax(1)}, "step")
+            assert_close(step["scores"], found[f"scores_{k}"])
