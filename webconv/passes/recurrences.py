@@ -21,6 +21,7 @@ from webconv.passes.recurrences_layers import Layer, layers
 from webconv.passes.recurrences_scan import reached, scan_layer
 from webconv.passes.recurrences_stacks import stack_of_results, stack_of_shapes
 from webconv.passes.recurrences_steps import stack_of_steps, step, step_by_index
+from webconv.passes.recurrences_totals import totals_of_steps
 from webconv.passes.substitute import rewire
 
 # What must be gone before cells are looked for; more would hide the first step's states.
@@ -81,6 +82,7 @@ def recognise(program: Program) -> tuple[Program, Recognition]:
     if not found.layers:
         return prepared, found
     rules = (*MOVEMENT, stack_of_steps, stack_of_shapes, stack_of_results)
+    entries = {name: totals_of_steps(graph) for name, graph in entries.items()}
     return rewrite(replace(prepared, entries=entries), rules), found
 
 

@@ -78,15 +78,15 @@ def _lifted(results: Sequence[Value]) -> Value | None:
         return None
     if any(v.type != columns[k][0].type for k in own for v in columns[k]):
         return None
-    wide = _with_steps(op, columns, own, first.shape, len(nodes))
-    if wide is None or _follow_each_other(results):
+    wide = with_steps(op, columns, own, first.shape, len(nodes))
+    if wide is None or follow_each_other(results):
         return None
     inputs = [stack(column) if k in own else column[0] for k, column in enumerate(columns)]
     made: Value = wide(*inputs)
     return made
 
 
-def _with_steps(
+def with_steps(
     op: Op,
     columns: Sequence[Sequence[Value]],
     own: Sequence[int],
@@ -118,7 +118,7 @@ def _with_steps(
     return None
 
 
-def _follow_each_other(results: Sequence[Value]) -> bool:
+def follow_each_other(results: Sequence[Value]) -> bool:
     """True if a step's result enters a later one's: then they are a recurrence."""
     wanted = set(results)
     stack = [v for r in results for v in r.node.inputs if v is not None]

@@ -33,11 +33,17 @@ def step(x: Value, t: int) -> Value:
 
 
 def stacked(values: Sequence[Value]) -> Value:
-    """Values `[...]` along a new first axis: the sequence that they are the steps of, if any."""
+    """Values `[...]` along a new first axis: the sequence that they are the steps of, if any.
+
+    The first may stand by itself, as the state after a first step that is like no other.
+    """
     found = common_sequence(values)
     if found is not None:
         return reshaped(found, (len(values), *values[0].shape))
     parts = [reshaped(v, (1, *v.shape)) for v in values]
+    rest = common_sequence(values[1:]) if len(values) > 1 else None
+    if rest is not None and values[0].type == values[1].type:
+        parts[1:] = [reshaped(rest, (len(values) - 1, *values[0].shape))]
     made: Value = parts[0] if len(parts) == 1 else ops.Concat(0)(*parts)
     return made
 
@@ -54,18 +60,20 @@ def step_by_index(node: Node, uses: Uses) -> Value | None:
 
 
 def stack_of_steps(node: Node, uses: Uses) -> Value | None:
-    """concat(x[0], x[1], ..., x[n - 1]) -> x"""
+    """concat(x[0], x[1], ..., x[n - 1]) -> x, and concat(a, x[0], x[1], ...) -> concat(a, x)"""
     match node:
         case Node(ops.Concat(axis), [Value() as first, _, *_] as parts):
             axis = normalise_axis(axis, first.type.rank)
-            if (
-                all(v is not None and v.type == first.type for v in parts)
-                and first.shape[axis] == 1
-            ):
-                found = common_sequence([v for v in parts if v is not None])
+            values = [v for v in parts if v is not None and v.type == first.type]
+            if len(values) < len(parts) or first.shape[axis] != 1:
+                return None
+            rest = [d for a, d in enumerate(first.shape) if a != axis]
+            for alone in (0, 1):
+                steps = values[alone:]
+                found = common_sequence(steps) if len(steps) > 1 else None
                 if found is not None:
-                    rest = [d for a, d in enumerate(first.shape) if a != axis]
-                    return moved(reshaped(found, (len(parts), *rest)), 0, axis)
+                    whole = moved(reshaped(found, (len(steps), *rest)), 0, axis)
+                    return node.op(first, whole) if alone else whole
     return None
 
 

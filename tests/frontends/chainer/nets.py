@@ -224,6 +224,45 @@ def opened(chain: Any, shape: Sequence[int], *sizes: Sequence[int], high: int = 
     return Net(seeded(chain), [example(shape, dtype)], runs)
 
 
+class Gathered(chainer.Chain):
+    """What a loop gathers: the mean of the states, and the extremes of what is made of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.cell, self.fc = L.LSTM(3, 4), L.Linear(4, 2)
+
+    def forward(self, x: Any) -> Any:
+        self.cell.reset_state()
+        total, best, least = 0, None, None
+        for t in range(x.shape[1]):
+            h = self.cell(x[:, t])
+            y = F.tanh(self.fc(h))
+            total += h
+            best = y if best is None else F.maximum(best, y)
+            least = y if least is None else F.minimum(least, y)
+        return {"mean": total / x.shape[1], "best": best, "least": least}
+
+
+class AfterGRU(chainer.Chain):
+    """Each step of a GRU, whose first is like no other, enters an LSTM and is an output too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.gru, self.lstm, self.fc = L.GRU(3, 4), L.LSTM(4, 5), L.Linear(4, 2)
+
+    def forward(self, x: Any) -> Any:
+        self.gru.reset_state()
+        self.lstm.reset_state()
+        tags = []
+        for t in range(x.shape[1]):
+            h = self.gru(x[:, t])
+            tags.append(self.fc(h))
+            last = self.lstm(h)
+        return F.stack(tags, 1), last
+
+
 BATCH, TIME = Dim("batch", 2), Dim("time", 3)
 
 OPEN: dict[str, Callable[[], Net]] = {
@@ -231,6 +270,8 @@ OPEN: dict[str, Callable[[], Net]] = {
         Pooled(), (BATCH, 1, Dim("height", 8), Dim("width", 6)), (1, 8, 6), (3, 11, 5), (2, 5, 9)
     ),
     "Steps": lambda: opened(Steps(), (BATCH, TIME, 3), (1, 1), (2, 6), (3, 2)),
+    "Gathered": lambda: opened(Gathered(), (BATCH, Dim("time", 4), 3), (1, 3), (2, 9), (3, 2)),
+    "AfterGRU": lambda: opened(AfterGRU(), (BATCH, TIME, 3), (1, 1), (2, 6), (3, 2)),
     "Both": lambda: opened(Both(), (BATCH, TIME), (1, 2), (2, 6), (3, 3), high=9),
     "LSTMClassifier": lambda: opened(
         shared().LSTMClassifier(), (BATCH, TIME), (1, 1), (2, 7), (5, 3), high=20

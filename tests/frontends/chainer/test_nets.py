@@ -29,7 +29,17 @@ STATES = (
     *("LSTM", "LSTM_open", "StatefulGRU", "GRU", "StatefulPeepholeLSTM", "StatefulMGU"),
     "StatefulZoneoutLSTM",
 )
-OPEN = ("Pooled", "Steps", "Both", "LSTMClassifier", "GRUNet", "CNNLSTM", "NStepBiLSTM")
+OPEN = (
+    "Pooled",
+    "Steps",
+    "Gathered",
+    "AfterGRU",
+    "Both",
+    "LSTMClassifier",
+    "GRUNet",
+    "CNNLSTM",
+    "NStepBiLSTM",
+)
 LISTS = ("Tagger", "NStepGRU", "NStepBiRNNReLU", "NStepLSTM", "Translator", "Decoder", "Summary")
 # Traced with plain arrays: the shapes that their inputs have then.
 PLAIN = {

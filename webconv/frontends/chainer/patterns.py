@@ -28,13 +28,15 @@ Fit = Callable[[Sequence[int], Samples], Dim]
 
 @dataclass(frozen=True)
 class Filled:
-    """One number everywhere."""
+    """One number everywhere, or the reciprocal of one."""
 
     number: Any
+    reciprocal: bool = False
 
     def value(self, shape: tuple[Dim, ...], dtype: DType) -> Value:
         """The array of this shape."""
-        return common.broadcast_to(_scalar(self.number, dtype), shape)
+        number = _scalar(self.number, dtype)
+        return common.broadcast_to(ops.Reciprocal()(number) if self.reciprocal else number, shape)
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,13 @@ def _filled(
     numbers = np.array([a.flat[0] for a in arrays])
     if np.array_equal(numbers, np.full_like(numbers, numbers[0]), equal_nan=_may_be_nan(numbers)):
         return Filled(numbers[0])
-    return Filled(fit(numbers.astype(int).tolist(), samples)) if _are_whole(numbers) else None
+    if _are_whole(numbers):
+        return Filled(fit(numbers.astype(int).tolist(), samples))
+    if numbers.dtype.kind == "f" and numbers.all():
+        sizes = np.round(1 / numbers)
+        if np.allclose(sizes * numbers, 1, 1e-6, 0):
+            return Filled(fit(sizes.astype(int).tolist(), samples), reciprocal=True)
+    return None
 
 
 def _are_whole(numbers: Array) -> bool:
