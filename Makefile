@@ -10,7 +10,7 @@ PRETTY := '{runtime_js,examples,benchmarks,tests,webconv/verify}/**/*.{js,ts,css
 
 # Tests that measure time or build in the checkout; the others run in as many processes as cores.
 ALONE := tests/test_budgets.py tests/test_packaging.py tests/benchmarks
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile $(addprefix --ignore=,$(ALONE))
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE))
 
 .PHONY: demo test test-all check format docs bench accept oracles clean
 
