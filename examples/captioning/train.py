@@ -25,7 +25,7 @@ from sklearn.datasets import load_digits
 FOLDER = Path(__file__).parent
 SEED = 1
 BATCH = 64
-ROUNDS = ((4500, 2e-3, True), (3000, 1.5e-3, False))
+ROUNDS = ((4500, 2e-3, True), (3000, 1.5e-3, False), (4000, 1.5e-3, False))
 """Steps, the highest learning rate, and whether a hint is given."""
 HELD_OUT, SCENES, EXPECTED, SEARCHED, WIDTH_OF_SEARCH = 360, 1000, 200, 40, 5
 
