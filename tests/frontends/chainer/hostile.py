@@ -51,6 +51,7 @@ class Row(NamedTuple):
 LOOKS = "depends on the values of its inputs: it looks at numbers at net.py:{}: "
 CHANGES = "it changes an array in place at net.py:18: "
 COMPUTED = r"an array that is computed of a Variable's .* enters at net.py:{}"
+KEPT = r"the chain keeps what is no Variable in its attribute kept \({}\), and its next call reads"
 AGAIN = "on chance or on earlier calls: .*net.py:{}"
 
 CHAINS: dict[str, Row] = {
@@ -101,6 +102,24 @@ CHAINS: dict[str, Row] = {
         "self.history.append(h)\nreturn sum(self.history)",
         "reads at net.py:18: .* what an earlier call has made; an attribute that holds a Variable",
     ),
+    "kept_tuple": Row(
+        "if self.kept is None: self.kept = (h, h)\n"
+        "c, y = self.kept\ny = F.tanh(h + self.b(y))\nself.kept = (c + y, y)\nreturn c + y",
+        KEPT.format("tuple"),
+    ),
+    "kept_dict": Row(
+        "if self.kept is not None: h = h + self.b(self.kept['h'])\nself.kept = {'h': h}\nreturn h",
+        KEPT.format("dict"),
+    ),
+    "kept_array": Row(
+        "last = x.array if self.kept is None else self.kept\n"
+        "self.kept = x.array\nreturn self.fc(x - last)",
+        KEPT.format("array"),
+    ),
+    "kept_number": Row(
+        "self.kept = 1 if self.kept is None else self.kept + 1\nreturn h * self.kept",
+        KEPT.format("int"),
+    ),
     # What forward gives.
     "nothing": Row("self.b(h)", "the chain gives nothing: forward must return"),
     "no_outputs": Row("return []", "the chain gives nothing"),
@@ -130,6 +149,13 @@ CHAINS: dict[str, Row] = {
     "noted": Row("self.y = h\nself.calls += 1\nreturn {'a': {'b': self.y}, 'c': [h, None]}"),
     "kept": Row(
         "if self.kept is not None: h = h + self.b(self.kept)\nself.kept = F.tanh(h)\nreturn h"
+    ),
+    "noted_tuple": Row("self.kept = (h.array, 'a note')\nreturn F.relu(h) if self.kept else h"),
+    "noted_list": Row(
+        "if self.kept is None: self.kept = []\nself.kept.append(h.array)\nreturn F.relu(h)"
+    ),
+    "noted_mask": Row(
+        "if self.kept is None: self.kept = np.tri(3, 2, dtype='f')\nreturn h * self.kept"
     ),
     "parameter": Row("return h * float(self.b.W.array[0, 0])"),
     "training_only": Row("return F.dropout(h) if chainer.config.train else h"),

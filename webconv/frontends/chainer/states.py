@@ -13,7 +13,9 @@ import chainer.links as L
 import numpy as np
 
 from webconv.frontends.chainer.composites import composites_off
+from webconv.frontends.chainer.kept import Done, done, moved
 from webconv.ir import dtypes, ops
+from webconv.ir.errors import ModelFormatError
 from webconv.ir.graph import Graph, Program, State, Value, constant
 from webconv.ir.graph import input as new_input
 from webconv.ir.op import TensorType
@@ -61,6 +63,7 @@ class States:
 
     def __init__(self, chain: Any) -> None:
         self._chain = chain
+        self._checked = False
         self.places: dict[str, tuple[Any, str]] = {}
         self._initial: dict[str, Any] = {}
         for path, link in chain.namedlinks():
@@ -101,8 +104,44 @@ class States:
                 if _is_variable(value) and value is not initial:
                     start = np.zeros_like(value.array) if initial is None else initial.array
                     found[name] = chainer.Variable(start)
+        if not self._checked:
+            self._check_others(calls, found)
+            self._checked = True
         self._clear()
         return found
+
+    def _check_others(self, calls: Sequence[Callable[[], Any]], starts: Mapping[str, Any]) -> None:
+        """Refuses what is kept and is no Variable, if a next call does something else for it."""
+        held = {name: getattr(*place) for name, place in self.places.items() if name not in starts}
+        for name, value in held.items():
+            if value is self._initial[name]:
+                continue
+            for call in calls:
+                without = self._done(call, starts)
+                if without != self._done(call, starts):
+                    continue  # By chance, which is told where two calls are compared.
+                if without != self._done(call, {**starts, name: moved(value)}):
+                    link, field = name.rpartition("/")[::2]
+                    kind = "array" if isinstance(value, np.ndarray) else type(value).__name__
+                    raise ModelFormatError(
+                        f"{f'link {link}' if link else 'the chain'} keeps what is no Variable in "
+                        f"its attribute {field} ({kind}), and its next call reads "
+                        "it; keep Variables in attributes of their own (self.c, self.h = c, h)"
+                    )
+
+    def _done(self, call: Callable[[], Any], starts: Mapping[str, Any]) -> Done:
+        """What a call does that begins with `starts`."""
+        self._clear()
+        for name, start in starts.items():
+            setattr(*self.places[name], start)
+        with composites_off(), _same_attributes(self._chain):
+            try:
+                made = call()
+            except Exception as error:  # The user's code may raise anything.
+                return Done({"error": type(error).__name__}, {})
+        kept = {name: getattr(*place) for name, place in self.places.items()}
+        after = {name: v for name, v in kept.items() if _is_variable(v)}
+        return done({"made": made, "after": after})
 
     def _clear(self) -> None:
         for name, (link, field) in self.places.items():
