@@ -20,7 +20,7 @@ from webconv.passes.recurrences_cells import Cell, Cells
 from webconv.passes.recurrences_layers import Layer, layers
 from webconv.passes.recurrences_scan import reached, scan_layer
 from webconv.passes.recurrences_stacks import stack_of_results, stack_of_shapes
-from webconv.passes.recurrences_steps import stack_of_steps, step, step_by_index
+from webconv.passes.recurrences_steps import last_of_steps, stack_of_steps, step, step_by_index
 from webconv.passes.recurrences_totals import totals_of_steps
 from webconv.passes.substitute import rewire
 
@@ -83,7 +83,9 @@ def recognise(program: Program) -> tuple[Program, Recognition]:
         return prepared, found
     rules = (*MOVEMENT, stack_of_steps, stack_of_shapes, stack_of_results)
     entries = {name: totals_of_steps(graph) for name, graph in entries.items()}
-    return rewrite(replace(prepared, entries=entries), rules), found
+    stacked = rewrite(replace(prepared, entries=entries), rules)
+    # A stack is told by its last step, so that is not replaced before.
+    return rewrite(stacked, (*MOVEMENT, last_of_steps)), found
 
 
 def _may_hold_cells(graph: Graph) -> bool:

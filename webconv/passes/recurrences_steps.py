@@ -8,6 +8,7 @@ from webconv.ir import ops
 from webconv.ir.dims import Dim
 from webconv.ir.graph import Constant, Node, Value
 from webconv.ir.op import normalise_axis
+from webconv.ir.ops.recurrent import Recurrent
 from webconv.passes.driver import Uses
 
 
@@ -74,6 +75,30 @@ def stack_of_steps(node: Node, uses: Uses) -> Value | None:
                 if found is not None:
                     whole = moved(reshaped(found, (len(steps), *rest)), 0, axis)
                     return node.op(first, whole) if alone else whole
+    return None
+
+
+def last_of_steps(node: Node, uses: Uses) -> Value | None:
+    """y[T - 1] -> the final state, for y of a recurrent operator
+
+    Of no steps, which a loop may have at other sizes, there is no last; the final state is the
+    initial one then, as it is in the loop.
+    """
+    match node:
+        case Node(ops.Slice(starts, sizes, _), [Value() as x]):
+            y = x
+            match x:
+                case Value(Node(ops.Reshape(), [Value() as inner])) if _same(x.shape, inner.shape):
+                    y = inner
+            made = y.node
+            if not isinstance(made.op, Recurrent) or y is not made.outputs[0]:
+                return None
+            steps, *rest = x.shape
+            whole = starts[1:] == (0,) * len(rest) and sizes == (1, *rest)
+            last = isinstance(steps, int) and starts[0] == steps - 1 and x.shape[0] == y.shape[0]
+            _, _, mask = made.op.split(made.inputs)
+            if made.op.direction == "forward" and mask is None and whole and last:
+                return reshaped(made.outputs[1], sizes)
     return None
 
 

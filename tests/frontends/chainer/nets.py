@@ -263,6 +263,21 @@ class AfterGRU(chainer.Chain):
         return F.stack(tags, 1), last
 
 
+class AfterFirst(chainer.Chain):
+    """A loop that may have no step, after a first step that is no cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.x, self.h = L.Linear(3, 4), L.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        h = self.x(x[:, 0])
+        for t in range(1, x.shape[1]):
+            h = F.tanh(self.x(x[:, t]) + self.h(h))
+        return h
+
+
 BATCH, TIME = Dim("batch", 2), Dim("time", 3)
 
 OPEN: dict[str, Callable[[], Net]] = {
@@ -272,6 +287,7 @@ OPEN: dict[str, Callable[[], Net]] = {
     "Steps": lambda: opened(Steps(), (BATCH, TIME, 3), (1, 1), (2, 6), (3, 2)),
     "Gathered": lambda: opened(Gathered(), (BATCH, Dim("time", 4), 3), (1, 3), (2, 9), (3, 2)),
     "AfterGRU": lambda: opened(AfterGRU(), (BATCH, TIME, 3), (1, 1), (2, 6), (3, 2)),
+    "AfterFirst": lambda: opened(AfterFirst(), (BATCH, TIME, 3), (2, 1), (2, 6)),
     "Both": lambda: opened(Both(), (BATCH, TIME), (1, 2), (2, 6), (3, 3), high=9),
     "LSTMClassifier": lambda: opened(
         shared().LSTMClassifier(), (BATCH, TIME), (1, 1), (2, 7), (5, 3), high=20

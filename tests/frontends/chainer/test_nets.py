@@ -34,6 +34,7 @@ OPEN = (
     "Steps",
     "Gathered",
     "AfterGRU",
+    "AfterFirst",
     "Both",
     "LSTMClassifier",
     "GRUNet",
@@ -122,6 +123,7 @@ def kinds(program: Program) -> list[str]:
     ("name", "found"),
     [
         ("Steps", ["GRU"]),
+        ("AfterFirst", ["RNN"]),
         ("Both", ["LSTM", "LSTM"]),
         ("LSTMClassifier", ["LSTM", "LSTM"]),
         ("GRUNet", ["GRU"]),
