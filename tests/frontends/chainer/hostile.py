@@ -37,6 +37,7 @@ def make_net():
 """
 
 FLOATS = "np.ones((3, 4), 'f') * np.arange(3, dtype='f')[:, None]"
+NAMED = "example((Dim('batch', 5), 4))"
 WORDS = "np.array([[1, 2, 3], [0, 4, 1]], 'i')"
 
 
@@ -131,6 +132,11 @@ CHAINS: dict[str, Row] = {
     "arguments": Row(
         "return h", "call fails: TypeError: Net.forward.* takes 2", "np.ones(3), np.ones(3)"
     ),
+    # Sizes that no sample has.
+    "alone": Row("return h * 2 if len(h) == 1 else h", "at batch 1 .*something else", NAMED),
+    "squeezed": Row("return F.squeeze(h)", "at batch 1 .*fix the size", NAMED),
+    "many": Row("return h * 2 if len(h) > 30 else h", "at batch 64 .*other numbers", NAMED),
+    "last": Row("return x[len(x) - 4 :] * 1", "at batch 3 .*other numbers", NAMED),
     # What looks alike, and is compiled.
     "array": Row("return h.array"),
     "cut": Row("return F.relu(chainer.Variable(h.array))"),
@@ -156,6 +162,21 @@ CHAINS: dict[str, Row] = {
     ),
     "noted_mask": Row(
         "if self.kept is None: self.kept = np.tri(3, 2, dtype='f')\nreturn h * self.kept"
+    ),
+    "buffer": Row(
+        "m, ys = np.zeros((1, 2), 'f'), []\n"
+        "for k in range(2):\n    m[:] = 0\n    m[0, k] = 1\n    ys.append(F.tanh(h) * m)\n"
+        "return F.concat(ys)"
+    ),
+    "buffer_of_variables": Row(
+        "m = np.ones((3, 2), 'f')\ny = h * chainer.Variable(m)\nm[...] = 5\n"
+        "return y + F.tanh(h) * chainer.Variable(m)"
+    ),
+    "buffer_of_sizes": Row(
+        "n, m = x.shape[0], vars(self).setdefault('m', np.zeros(9, 'f'))\n"
+        "m[...] = 0\nm[n - 1] = 1\nreturn h * m[:n, None]",
+        "an array that is no Variable differs at net.py:20",
+        "example((Dim('batch', 3), 4))",
     ),
     "parameter": Row("return h * float(self.b.W.array[0, 0])"),
     "training_only": Row("return F.dropout(h) if chainer.config.train else h"),

@@ -105,6 +105,22 @@ class Rows:
 Pattern = Filled | Counted | Band | Rows
 
 
+class Part(np.ndarray):
+    """A copy of a part of another array; `origin` is the part itself, to know what it is of."""
+
+    origin: Array | None = None
+
+
+def copied(array: Array) -> Array:
+    """What `array` holds now."""
+    content = np.array(array, order="K")
+    if not isinstance(array.base, np.ndarray):
+        return content
+    made = content.view(Part)
+    made.origin = np.asarray(array)
+    return made
+
+
 def found(
     arrays: Sequence[Array], shape: tuple[Dim, ...], samples: Samples, fit: Fit
 ) -> Pattern | None:
@@ -216,7 +232,12 @@ def _band(
     return Band(varying[0], varying[1], op, fit(offsets, told), inside, outside)
 
 
-def _rows(arrays: Sequence[Array], samples: Samples, fit: Fit) -> Pattern | None:
+def _rows(copies: Sequence[Array], samples: Samples, fit: Fit) -> Pattern | None:
+    parts = [(a.origin, a) for a in copies if isinstance(a, Part) and a.origin is not None]
+    # A buffer that each call fills anew is no table.
+    arrays = [o for o, a in parts if np.array_equal(o, a, equal_nan=_may_be_nan(a))]
+    if len(arrays) < len(copies):
+        return None
     table = arrays[0].base
     if not isinstance(table, np.ndarray) or not table.flags.c_contiguous:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,49 +14,9 @@ from webconv.frontends.chainer.lines import failed_line, reason, user_line
 from webconv.frontends.chainer.links import Calls, numbered
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.frontends.chainer.values import Taken, noticing
+from webconv.frontends.chainer.watch import Seen, Watch
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.op import Array
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What was known of a function when it was called."""
-
-    function: Any
-    attributes: Mapping[str, Any]
-    arrays: Sequence[Array]
-    where: str
-    link: str
-
-
-class Watch(chainer.FunctionHook):  # type: ignore[misc]
-    """Notes every function that is called, with its inputs and the user's line."""
-
-    name = "webconv"
-
-    def __init__(self, links: Calls) -> None:
-        self.links = links
-        self.calls: dict[int, Seen] = {}
-
-    def forward_preprocess(self, function: Any, in_data: Any) -> None:
-        """Called by Chainer before a function computes, so what it notes itself is not there."""
-        own = getattr(function, "function", function)
-        attributes = {k: v for k, v in vars(own).items() if k not in BOOKKEEPING}
-        # The function is kept too: its id must not be given to another.
-        self.calls[id(function)] = Seen(
-            function, attributes, tuple(in_data), user_line(), self.links.path
-        )
-
-
-BOOKKEEPING = frozenset(vars(chainer.FunctionNode())) | {
-    *("inputs", "outputs", "rank", "stack", "_original", "_n_local_function_hooks"),
-    *(
-        "_input_layouts",
-        "_output_layouts",
-        "_input_indexes_to_retain",
-        "_is_chainerx_fallback_mode",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -93,7 +53,7 @@ def record(
     `sources` is asked after the run, when parameters that a first call makes are there.
     """
     links = Calls(chain)
-    watch = Watch(links)
+    watch = Watch(links, parameters(chain))
     looks: dict[str, str] = {}
     with (
         chainer.using_config("train", False),
@@ -197,7 +157,7 @@ class _Walk:
             written |= {n: self._value(states[n].node, states[n].array) for n in new}
         for name, v in self.inputs.items():
             if ("input", name) not in self.shared:
-                self._leaf(v.node, v.array, "its end")
+                self._leaf(v.node, v.array, v.array, "its end")
         after = {name: states[name].array for name in written}
         names = tuple(self.inputs)
         layers = numbered(self.links, self.numbers)
@@ -209,9 +169,9 @@ class _Walk:
         return ("state", name) in self.shared or (name in self.carried and changed)
 
     def _value(self, root: Any, array: Array) -> int:
-        stack: list[tuple[Any, Array | None, str]] = [(root, array, "its end")]
+        stack: list[tuple[Any, Array | None, Array, str]] = [(root, array, array, "its end")]
         while stack:
-            node, data, reader = stack[-1]
+            node, data, content, reader = stack[-1]
             if id(node) in self.numbers:
                 stack.pop()
                 continue
@@ -219,12 +179,12 @@ class _Walk:
             if function is None:
                 source = getattr(data, "node", None)
                 if source is None or source is node:
-                    self._leaf(node, data, reader)
+                    self._leaf(node, data, content, reader)
                 elif id(source) in self.numbers:
                     # The array of a Variable that was made a Variable again.
                     self._alias(node, self.numbers[id(source)])
                 else:
-                    stack.append((source, np.asarray(data), reader))
+                    stack.append((source, np.asarray(data), content, reader))
                 continue
             seen = self.seen.get(id(function))
             if seen is None:
@@ -234,8 +194,8 @@ class _Walk:
                     "but no lists or arrays"
                 )
             open_inputs = [
-                (n, a, seen.where)
-                for n, a in zip(function.inputs, seen.arrays, strict=True)
+                (n, a, content, seen.where)
+                for n, a, content in zip(function.inputs, seen.arrays, seen.contents, strict=True)
                 if id(n) not in self.numbers
             ]
             if open_inputs:
@@ -271,7 +231,7 @@ class _Walk:
         self.count += 1
         return self.count - 1
 
-    def _leaf(self, node: Any, data: Array | None, reader: str) -> None:
+    def _leaf(self, node: Any, data: Array | None, content: Array, reader: str) -> None:
         kind, name = self.names.get(id(node)) or self.arrays.get(id(data)) or ("constant", "")
         if kind == "constant" and isinstance(data, Taken):
             raise ModelFormatError(
@@ -288,7 +248,8 @@ class _Walk:
         number = self._number(node)
         self.shared[key] = number
         assert data is not None
-        self.leaves.append(Leaf(kind, name, np.asarray(data), number))
+        array = np.asarray(data) if kind == "parameter" else np.asanyarray(content)
+        self.leaves.append(Leaf(kind, name, array, number))
 
 
 def _without_graph(name: str) -> str:
