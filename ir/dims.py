@@ -354,6 +354,25 @@ FUNCTIONS: dict[str, Callable[[Dim, Dim], Dim]] = {
 }
 
 
+def never_negative(d: Dim) -> bool:
+    """True if `d` is shown to be at least 0; what `bounds` sees apart is looked at together."""
+    if bounds(d)[0] >= 0:
+        return True
+    for monomial, c in _terms(d):
+        if len(monomial) != 1 or not isinstance(found := monomial[0], Apply):
+            continue
+        rest = d - atom(found) * c
+        if found.function == "floordiv":
+            if isinstance(b := found.b, int) and b > 0 and c % b == 0:
+                least = found.a if c < 0 else found.a - (b - 1)
+                return never_negative(rest + least * (c // b))
+            continue
+        # Of the two, -min and max are at least each, min and -max at least one.
+        enough = any if (found.function == "min") == (c < 0) else all
+        return enough(never_negative(rest + x * c) for x in (found.a, found.b))
+    return False
+
+
 def product(dims: Iterable[Dim]) -> Dim:
     """The product of Dims; 1 for none."""
     return functools.reduce(operator.mul, dims, 1)

@@ -66,6 +66,11 @@ class Node:
             raise ShapeError(f"{' '.join(filter(None, [type(op).__name__, name]))}: {e}") from None
         self.outputs = tuple(Value(self, i, t) for i, t in enumerate(out))
 
+    @property
+    def limits(self) -> tuple[Guard, ...]:
+        """What must hold of the symbols for the op to stay within its inputs."""
+        return self.op.limits(*[None if v is None else v.type for v in self.inputs])  # type: ignore[arg-type]
+
     def __repr__(self) -> str:
         return f"<{type(self.op).__name__} {self.name}>"
 
@@ -189,7 +194,7 @@ class Graph:
     @cached_property
     def guards(self) -> tuple[Guard, ...]:
         """What must hold of the symbols, without repetition."""
-        return tuple(dict.fromkeys(g for n in self.nodes for g in n.guards))
+        return tuple(dict.fromkeys(g for n in self.nodes for g in (*n.guards, *n.limits)))
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:

@@ -60,6 +60,13 @@ class Op:
         """What must hold of the symbols for `infer` to be right."""
         return ()
 
+    def limits(self, *types: TensorType) -> tuple[Guard, ...]:
+        """What must hold of the symbols for `eval` to stay within its inputs.
+
+        Unlike guards, these go with the node: what does not read needs no limit.
+        """
+        return ()
+
     def eval(self, *arrays: Array) -> tuple[Array, ...]:
         """The NumPy reference; floats keep the precision that they come in."""
         raise NotImplementedError

@@ -108,7 +108,7 @@ def evaluate(
     waiting = [n for n in graph.nodes if not isinstance(n.op, Input)]
     with np.errstate(all="ignore"):
         while True:
-            unchecked = [guard for guard in unchecked if not checked(guard, known)]
+            unchecked = [guard for guard in unchecked if not checked(guard, known, graph)]
             later = [n for n in waiting if not _evaluated(n, values, known, precision)]
             if not later or len(later) == len(waiting):
                 break
@@ -119,11 +119,18 @@ def evaluate(
     return values
 
 
-def checked(guard: Guard, sizes: Mapping[str, int]) -> bool:
+def checked(guard: Guard, sizes: Mapping[str, int], graph: Graph) -> bool:
     """True if the guard holds, False if it cannot be told yet."""
     if not dims.symbols(*guard) <= sizes.keys():
         return False
     left, right = (dims.evaluate(d, sizes) for d in guard)
+    if left != right and guard.right == 0:
+        used = dims.symbols(guard.left)
+        shown = [
+            f"{n!r} is {v.type}" for n, v in graph.inputs.items() if used & dims.symbols(*v.shape)
+        ]
+        known = ", ".join([*shown, *(f"{s} = {sizes[s]}" for s in sorted(used))])
+        raise ShapeError(f"a slice would leave its tensor: {known}, so {guard.left} = {left}")
     if left != right:
         raise ShapeError(f"{guard.left} = {left} must equal {guard.right} = {right}")
     return True

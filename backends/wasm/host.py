@@ -103,7 +103,7 @@ class Instance:
         """Bind, run and commit one entry of the module; raises ShapeError if sizes misfit."""
         graph, index = self.program.entries[entry], list(self.entries).index(entry)
         for guard in graph.guards:
-            checked(guard, sizes)
+            checked(guard, sizes, graph)
         plan = self.descriptor["entries"][index]
         self._make_room({s: sizes[s] for s in self.entries[entry].symbols})
         end = self._call(f"bind_{index}", *(sizes[s] for s in self.entries[entry].symbols))

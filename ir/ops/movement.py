@@ -72,6 +72,18 @@ class Slice(Op):
                 require(inside, f"elements {ends[0]} to {ends[1]} must lie in an axis of {n}")
         return (TensorType(types[0].dtype, self.sizes),)
 
+    def limits(self, *types: TensorType) -> tuple[Guard, ...]:
+        """By how many elements a slice that is not empty leaves its tensor, which must be 0."""
+        found = []
+        axes = zip(types[0].shape, self.starts, self.sizes, self.steps, strict=True)
+        for n, start, size, step in axes:
+            ends = (start, start + (size - 1) * step)
+            low, high = ends if step > 0 else ends[::-1]
+            for room in (low, n - 1 - high):
+                if size != 0 and not dims.never_negative(room):
+                    found.append(Guard(dims.minimum(size, 1) * dims.minimum(room, 0), 0))
+        return tuple(found)
+
     def eval(self, x: Array) -> tuple[Array, ...]:  # type: ignore[override]
         for axis, (start, size, step) in enumerate(
             zip(concrete(self.starts), concrete(self.sizes), self.steps, strict=True)

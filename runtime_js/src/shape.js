@@ -38,7 +38,10 @@ export function bindSizes({ symbols, inputs, values, outputs, guards }, given, s
   for (const [symbol, input, element] of values ?? []) {
     sizes[symbol] = Number(given[input].data[element]);
   }
-  checkGuards(guards, sizes);
+  const shapes = inputs.map(({ name, shape }) => {
+    return `'${name}' has shape ${written(shape.map((dim) => size(dim, sizes)))}`;
+  });
+  checkGuards(guards, sizes, shapes.join(', '));
   for (const { name, shape } of outputs) {
     const actual = shape.map((dim) => size(dim, sizes));
     if (actual.some((n) => n < 0)) {
@@ -50,12 +53,19 @@ export function bindSizes({ symbols, inputs, values, outputs, guards }, given, s
 }
 
 /**
+ * Guards whose second size is 0 say by how many elements a slice would leave its tensor.
  * @param {[Dim, Dim][]} guards
  * @param {Sizes} sizes
+ * @param {string} [given] the shapes of the inputs
  */
-export function checkGuards(guards, sizes) {
+export function checkGuards(guards, sizes, given = '') {
   for (const [a, b] of guards) {
     if (size(a, sizes) !== size(b, sizes)) {
+      if (b === 0) {
+        const rule = 'a slice would leave its tensor';
+        const here = given || 'here';
+        throw new WebconvError('shape', `${rule}: ${here}, so ${formula(a)} = ${size(a, sizes)}`);
+      }
       const values = [a, b].map((dim) => `${formula(dim)} = ${size(dim, sizes)}`).join(', ');
       throw new WebconvError('shape', `two sizes must be equal, but ${values}`);
     }

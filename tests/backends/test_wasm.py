@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -13,11 +13,13 @@ from webconv.backends.compiled import gather_weights
 from webconv.backends.lower import lower
 from webconv.backends.wasm.host import Instance
 from webconv.ir import dtypes, graph, ops
-from webconv.ir.dims import symbol
+from webconv.ir.dims import Dim, ceildiv, evaluate, maximum, minimum, symbol
 from webconv.ir.errors import ShapeError
 from webconv.ir.graph import Program
 from webconv.ir.op import TensorType
 from webconv.passes.stages import stage
+
+N = symbol("n")
 
 
 def instances(program: Program) -> Iterator[Instance]:
@@ -40,6 +42,36 @@ def run_program(program: Program, feeds: Mapping[str, Array]) -> dict[str, Array
 def test_case(case: Case) -> None:
     for instance in instances(case.program()):
         check(case, instance.run(case.feeds()), expected(case))
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "step", "fitting", "misfit"),
+    [
+        (N - 2, 1, 1, (2, 5), (1, 0)),
+        (N - 2, 2, -1, (3,), (1,)),
+        (1, 3, 1, (4, 9), (3, 0)),
+        (0, ceildiv(N, 2), 2, (0, 1, 2, 3), ()),
+        (2, maximum(N - 2, 0), 1, (0, 1, 2, 5), ()),
+        (N - 1, minimum(N, 1), 1, (0, 1, 4), ()),
+    ],
+)
+def test_slices_stay_within_their_tensor(
+    start: Dim, size: Dim, step: int, fitting: Sequence[int], misfit: Sequence[int]
+) -> None:
+    x = graph.input("x", TensorType(dtypes.f32, (N, 2)))
+    y = ops.Slice((start, 0), (size, 2), (step, 1))(x)
+    program = Program({"main": graph.Graph({"x": x}, {"y": y})})
+    for n in fitting:
+        feeds = {"x": np.arange(2 * n, dtype=np.float32).reshape(n, 2)}
+        first, count = (evaluate(d, {"n": n}) for d in (start, size))
+        want = feeds["x"][[first + step * k for k in range(count)]]
+        np.testing.assert_array_equal(program.run(feeds)["y"], want)
+        np.testing.assert_array_equal(run_program(program, feeds)["y"], want)
+    for n in misfit:
+        feeds = {"x": np.zeros((n, 2), np.float32)}
+        for runs in (program.run, lambda feeds: run_program(program, feeds)):
+            with pytest.raises(ShapeError, match=f"slice would leave its tensor: 'x' is .*n = {n}"):
+                runs(feeds)
 
 
 def test_sizes_that_must_be_equal_are_checked() -> None:
