@@ -71,6 +71,14 @@ CHAINS: dict[str, Row] = {
     "guard": Row("assert not np.isnan(h.array).any()\nreturn h", LOOKS.format(17) + "assert"),
     "count": Row("return h / int((x.array != 0).sum())", LOOKS.format(17), WORDS),
     "list": Row("return h * h.array.tolist()[0][0]", LOOKS.format(17)),
+    "as_array": Row("return h * 2 if chainer.as_array(h)[0, 0] > 9 else h", LOOKS.format(17)),
+    "np_array": Row("return h * 2 if np.array(h.array).sum() > 99 else h", LOOKS.format(17)),
+    "np_asarray": Row("return h * 2 if np.asarray(h.array)[0, 0] > 99 else h", LOOKS.format(17)),
+    "nonzero": Row("return h * len(np.nonzero(h.array > -99)[0])", LOOKS.format(17)),
+    "count_nonzero": Row("return h * np.count_nonzero(h.array > -99)", LOOKS.format(17)),
+    "argwhere": Row("return h * np.argwhere(h.array > -99).shape[0]", LOOKS.format(17)),
+    "allclose": Row("return h * 2 if np.allclose(h.array, 99) else h", LOOKS.format(17)),
+    "flat": Row("return h * 2 if h.array.flat[0] > 99 else h", LOOKS.format(17)),
     "two": Row(
         "if h.array[0, 0] > 0: pass\nk = float(x.data[0, 0])\nreturn h * k",
         LOOKS.format(17) + r".*; it looks at numbers at net.py:18",
@@ -88,6 +96,8 @@ CHAINS: dict[str, Row] = {
     "place_of_input": Row("y = x * 1\nx.array[0] = 0\nreturn y + self.b(h)[:, :1]", CHANGES),
     "place_operator": Row("y = h.array\ny *= 2\nreturn h", CHANGES),
     "place_function": Row("y = h.array\nnp.maximum(y, 0, out=y)\nreturn h", CHANGES),
+    "place_fill": Row("y = F.relu(h)\ny.array.fill(0)\nreturn y", CHANGES),
+    "place_diagonal": Row("y = F.relu(h)\nnp.fill_diagonal(y.array, 0)\nreturn y", CHANGES),
     "place_whole": Row("y = F.relu(h)\ny.array = np.zeros((3, 2), 'f')\nreturn y", CHANGES),
     "element": Row("h[0] = 0\nreturn h", "net.py:17.*does not support item assignment"),
     # Chance, and what is kept from call to call.
@@ -151,6 +161,8 @@ CHAINS: dict[str, Row] = {
     "unchain": Row("h.unchain_backward()\nreturn F.relu(h)"),
     "cast": Row("return F.cast(F.cast(h, 'float16'), 'float32') + F.cast(x, 'f')[:, :2]"),
     "print": Row("text = str(h.array)\nassert h.array.shape[1] == 2\nreturn h"),
+    "asarray": Row("return F.relu(chainer.Variable(np.asarray(h.array)))"),
+    "size": Row("return h * (np.ndim(h.array) + np.size(h.array))"),
     "plus": Row("h += 1\nreturn h"),
     "noted": Row("self.y = h\nself.calls += 1\nreturn {'a': {'b': self.y}, 'c': [h, None]}"),
     "kept": Row(

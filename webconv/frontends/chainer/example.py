@@ -84,10 +84,15 @@ def resized(array: Array, shape: Sequence[int]) -> Array:
 
 
 def disturbed(array: Array) -> Array:
-    """`array` with other values that are as valid: floats moved a little, others moved along."""
+    """`array` with other values that are as valid.
+
+    Floats of both signs get the other sign and are larger, those of one (sizes, probabilities) are
+    moved a little; others are moved along.
+    """
     flat = np.asarray(array).reshape(-1)
     if flat.dtype.kind == "f":
-        moved = flat + (0.5 + 0.25 * np.sin(np.arange(flat.size))).astype(flat.dtype)
+        scale = flat.dtype.type(-2.5 if flat.min(initial=0) < 0 else 1)
+        moved = scale * flat + (0.5 + 0.25 * np.sin(np.arange(flat.size))).astype(flat.dtype)
     else:
         moved = np.roll(flat, 1)
     return np.array(moved.reshape(array.shape), array.dtype, order="C")

@@ -26,6 +26,15 @@ CHANGES = "changes an array in place"
 # What they give has no number of what they are given.
 LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
 
+# They give numbers that no array's numbers decide.
+OF_SHAPES = (np.ndim, np.size, np.shape, np.shares_memory, np.may_share_memory)
+
+# What they give has a shape that numbers decide.
+SHAPED = (np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.extract, np.compress)
+
+# They change their first array.
+CHANGING = (np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask)
+
 
 class Taken(np.ndarray):
     """An array that was taken out of a Variable, or computed of one.
@@ -40,9 +49,17 @@ class Taken(np.ndarray):
         self.note, self.node = getattr(source, "note", None), None
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in CHANGING and args and isinstance(args[0], Taken):
+            self._tell(CHANGES)
         made = super().__array_function__(function, types, args, kwargs)
         if function in LIKE:
             return _plain(made)
+        if function in SHAPED or (type(made) in (bool, int, float) and function not in OF_SHAPES):
+            self._tell(LOOKS)
+        if isinstance(made, tuple | list):
+            own = (np.ndarray, np.generic)
+            items = [_taken(v, self.note) if isinstance(v, own) else v for v in made]
+            return items if type(made) is list else tuple(items)
         return _taken(made, self.note) if isinstance(made, np.ndarray | np.generic) else made
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -74,6 +91,33 @@ class Taken(np.ndarray):
     def __index__(self) -> int:
         self._tell(LOOKS)
         return self.view(np.ndarray).__index__()
+
+    def __complex__(self) -> complex:
+        self._tell(LOOKS)
+        return complex(self.view(np.ndarray).item())
+
+    @property
+    def flat(self) -> Any:
+        """The elements, as an array where the chain's code asks for them."""
+        own = self.view(np.ndarray)
+        if not is_users(sys._getframe(1).f_code.co_filename):
+            return own.flat
+        return _taken(own.reshape(-1), self.note)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self._tell(CHANGES)
+        self.view(np.ndarray).flat = value  # type: ignore[misc]
+
+    def fill(self, value: Any) -> None:
+        """Change all elements."""
+        self._tell(CHANGES)
+        self.view(np.ndarray).fill(value)
+
+    def sort(self, *args: Any, **options: Any) -> None:
+        """Change the order of the elements."""
+        self._tell(CHANGES)
+        self.view(np.ndarray).sort(*args, **options)
 
     def item(self, *key: Any) -> Any:
         """The number."""
@@ -113,7 +157,8 @@ def _taken(value: Any, note: Note | None) -> Any:
 def noticing(note: Note) -> Iterator[None]:
     """While it lasts, `note` is told what the chain's code does with numbers."""
     kept = {name: vars(chainer.Variable)[name] for name in ("array", "data")}
-    item = chainer.Variable.item
+    item, as_array = chainer.Variable.item, chainer.as_array
+    makers = {name: getattr(np, name) for name in ("array", "asarray", "ascontiguousarray")}
 
     def seen(own: property) -> property:
         def read(variable: Any) -> Any:
@@ -137,12 +182,40 @@ def noticing(note: Note) -> Iterator[None]:
             note(LOOKS)
         return item(variable)
 
+    def out_of(variable: Any) -> Any:
+        made = as_array(variable)
+        users = is_users(sys._getframe(1).f_code.co_filename)
+        if users and isinstance(variable, chainer.Variable) and not _is_parameter(variable):
+            made = _taken(made, note)
+            made.node = variable.node
+        return made
+
+    def remembered(own: Callable[..., Any]) -> Callable[..., Any]:
+        # NumPy makes a plain array of one that remembers, and asks nobody.
+        def maker(*args: Any, **options: Any) -> Any:
+            made = own(*args, **options)
+            source = args[0] if args else None
+            users = is_users(sys._getframe(1).f_code.co_filename)
+            if not users or not isinstance(source, Taken) or source.note is None:
+                return made
+            again = _taken(made, source.note)
+            again.node = source.node if np.shares_memory(made, source) else None
+            return again
+
+        return maker
+
     try:
+        for name, maker in makers.items():
+            setattr(np, name, remembered(maker))
+        chainer.as_array = out_of
         for name, own in kept.items():
             setattr(chainer.Variable, name, seen(own))
         chainer.Variable.item = number
         yield
     finally:
+        for name, maker in makers.items():
+            setattr(np, name, maker)
+        chainer.as_array = as_array
         chainer.Variable.item = item
         for name, own in kept.items():
             setattr(chainer.Variable, name, own)
