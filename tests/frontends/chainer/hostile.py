@@ -75,6 +75,7 @@ CHAINS: dict[str, Row] = {
     "np_array": Row("return h * 2 if np.array(h.array).sum() > 99 else h", LOOKS.format(17)),
     "np_asarray": Row("return h * 2 if np.asarray(h.array)[0, 0] > 99 else h", LOOKS.format(17)),
     "nonzero": Row("return h * len(np.nonzero(h.array > -99)[0])", LOOKS.format(17)),
+    "nonzero_size": Row("return h * (h.array > -99).nonzero()[0].size", LOOKS.format(17)),
     "count_nonzero": Row("return h * np.count_nonzero(h.array > -99)", LOOKS.format(17)),
     "argwhere": Row("return h * np.argwhere(h.array > -99).shape[0]", LOOKS.format(17)),
     "allclose": Row("return h * 2 if np.allclose(h.array, 99) else h", LOOKS.format(17)),

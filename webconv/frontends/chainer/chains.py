@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from webconv.frontends.chainer.agreement import check_agreement, compare
 from webconv.frontends.chainer.align import Mismatch, aligned, samples_of
 from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.links import shown, stripped, with_common_layers
-from webconv.frontends.chainer.opening import REFUSALS, SHORT, check_results, opened
+from webconv.frontends.chainer.opening import REFUSALS, SHORT, opened
 from webconv.frontends.chainer.registry import FUNCTIONS, Convert
 from webconv.frontends.chainer.states import with_first_call
 from webconv.frontends.chainer.tape import Tape
@@ -45,12 +46,13 @@ def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Pro
 def _finished(
     traced: Traced, program: Program, base: Tape, name: str, plugins: Mapping[str, Convert]
 ) -> Program:
-    """`program`, checked with other lists, and with a first call that differs."""
+    """`program`, checked with other lists and sizes, and with a first call that differs."""
     if base.lists and _text(program) != _text(_with_other_lists(traced, name, plugins)):
         raise UnsupportedError(
             "the chain depends on the number or the lengths of its sequences; give the arrays "
             "as arguments of their own (forward(self, *xs)) to fix their number"
         )
+    check_agreement(traced, program, base, _divided(traced, base)[1])
     if not base.writes:
         return program
     first, alone = _program(dataclasses.replace(traced, first=True), name, plugins)
@@ -136,7 +138,7 @@ def _with_loops(
     if few != looped and not base.lists and traced.takes({**traced.sizes, **few}):
         with contextlib.suppress(*REFUSALS):
             made = _with_steps(traced, open_, few, name, plugins)
-            check_results(made, traced.arrays(traced.sizes), base)
+            compare(made, traced.arrays(traced.sizes), base)
             return made
     return _with_steps(traced, open_, looped, name, plugins)
 

@@ -104,16 +104,29 @@ class Traced:
 
     def with_other_lists(self) -> Traced:
         """The same with one sequence more in each list, and with other lengths."""
+        return self._with_lengths((2, 3, 4), None)
+
+    def with_lists(self, lengths: Sequence[int]) -> Traced:
+        """The same with lists of sequences of these lengths."""
+        return self._with_lengths(lengths, len(lengths))
+
+    def _with_lengths(self, lengths: Sequence[int], count: int | None) -> Traced:
+        """The same with `count` sequences in each list, or one more; a list has other lengths
+        than the list before it."""
+        more = {n: (c + 1 if count is None else count) for n, c in self.counts.items()}
         examples: list[Any] = []
         for place, argument in enumerate(self.arguments):
             arrays = argument.arrays
             if argument.is_list:
-                longer = enumerate([*arrays, arrays[0]])
-                made = [resized(a, ((k + place) % 3 + 2, *a.shape[1:])) for k, a in longer]
+                made = []
+                for k in range(more[f"{argument.label}_count"]):
+                    array = arrays[k % len(arrays)]
+                    n = lengths[(k + place) % len(lengths)]
+                    made.append(resized(array, (n, *array.shape[1:])))
                 examples.append(made)
             else:
                 pairs = zip(arrays, argument.axes, strict=True)
-                own = [_with_more(a, axes, self.counts) for a, axes in pairs]
+                own = [_with_counts(a, axes, more) for a, axes in pairs]
                 examples.append(own if argument.listed else own[0])
         labels = [a.label for a in self.arguments]
         return dataclasses.replace(self, examples=examples, names=labels)
@@ -219,9 +232,9 @@ class Traced:
             return [lambda: self.call(self.variables(sizes))]
         return [partial(entry._call_after_others, sizes) for entry in self.entries]
 
-    def _call_after_others(self, sizes: Sizes) -> None:
+    def _call_after_others(self, sizes: Sizes) -> Any:
         try:
-            self.call(self.variables(sizes))
+            return self.call(self.variables(sizes))
         except Exception as error:  # The chain is the user's code, which may raise anything.
             raise ModelFormatError(
                 f"entries called one after another fail at {failed_line(error)}: {reason(error)}; "
@@ -253,12 +266,11 @@ def _argument(label: str, value: Any) -> Argument:
     return Argument(label, names, [np.asarray(v) for v in values], axes, listed)
 
 
-def _with_more(array: Array, axes: Sequence[NamedSize | None], counts: Mapping[str, int]) -> Array:
-    """An example array with as many rows as lists have with one sequence more."""
+def _with_counts(array: Array, axes: Sequence[NamedSize | None], counts: Sizes) -> Array:
+    """An example array with as many rows as lists have sequences."""
     sizes: list[int] = []
     for n, axis in zip(array.shape, axes, strict=True):
-        more = int(axis is not None and axis.name in counts)
-        sizes.append(n if axis is None else NamedSize(axis.name, n + more))
+        sizes.append(n if axis is None else NamedSize(axis.name, counts.get(axis.name, n)))
     return example(sizes, array.dtype, resized(array, sizes))
 
 
