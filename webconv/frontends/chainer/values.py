@@ -119,6 +119,11 @@ class Taken(np.ndarray):
         self._tell(CHANGES)
         self.view(np.ndarray).sort(*args, **options)
 
+    def nonzero(self) -> Any:
+        """The places of what is not zero."""
+        self._tell(LOOKS)
+        return tuple(_taken(k, self.note) for k in self.view(np.ndarray).nonzero())
+
     def item(self, *key: Any) -> Any:
         """The number."""
         self._tell(LOOKS)
