@@ -121,7 +121,7 @@ def _work(node: Node, sizes: Sizes) -> float:
         total = float(np.prod(shape, dtype=float))
         weights = [v.constant for v in node.inputs if v is not None and v.constant is not None]
         # Of a weight, the axis that the result has too is not multiplied.
-        each = [w.size / max((n for n in w.shape if n in shape), default=1) for w in weights]
+        each = [w.size / max([1, *(n for n in w.shape if n in shape)]) for w in weights]
         made += total * max([1.0, *each])
     return made
 

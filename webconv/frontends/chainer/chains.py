@@ -102,7 +102,13 @@ def _check_functions(tape: Tape, plugins: Mapping[str, Convert]) -> None:
 
 def _check_data(traced: Traced, base: Tape) -> None:
     """Raises ModelFormatError if other values give another graph or other constants."""
-    other = traced.tape(traced.sizes, disturb=True)
+    try:
+        other = traced.tape(traced.sizes, disturb=True)
+    except ModelFormatError as error:
+        if error.__cause__ is None:
+            raise
+        # Not all values are valid: a matrix may have to be positive definite.
+        return
     try:
         aligned([base, other], [traced.sizes] * 2)
     except Mismatch as mismatch:
