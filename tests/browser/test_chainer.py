@@ -14,18 +14,17 @@ from tests.conftest import MODELS, require_models
 from tests.frontends.chainer.cases import FAMILIES
 from tests.frontends.chainer.conftest import (
     Run,
-    chainer_functions,
-    chainer_nets,
-    chainer_python,
-    chainer_zoo,
 )
 from tests.frontends.chainer.test_functions import check, program_of, wanted
 from tests.frontends.chainer.test_nets import LISTS, OPEN, STATES, compare, runs
-from tests.frontends.chainer.test_zoo import compare as compare_roughly
+from tests.frontends.chainer.test_zoo import TOLERANCE
 from webconv.api import compile_program
 from webconv.verify.machines import pairs
 
-__all__ = ["chainer_functions", "chainer_nets", "chainer_python", "chainer_zoo", "page"]
+__all__ = [
+    *("chainer_functions", "chainer_nets", "chainer_python", "chainer_zoo", "generated"),
+    "page",
+]
 
 NETS_OF_OURS = [
     *(f"states/{n}" for n in STATES),
@@ -144,7 +143,7 @@ ZOO = (
 def test_zoo(page: Any, chainer_zoo: dict[str, Any], name: str) -> None:
     """Networks as people write them, with other sizes than traced."""
     for outputs, want in several(page, chainer_zoo, name):
-        compare_roughly(outputs, want)
+        compare(outputs, want, *TOLERANCE)
 
 
 def several(

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
+from tests.conftest import require_models
 from tests.passes.programs import given, op_counts, program, run_wasm
 from webconv.frontends import common
 from webconv.frontends.onnx.convert import convert
@@ -684,7 +685,6 @@ def test_a_loop_of_onnx() -> None:
         np.testing.assert_allclose(array, want[name], 1e-6, 1e-7)
 
 
-MODELS = Path(__file__).parents[3] / "shared" / "models" / "tf1_rnn_tf221"
 TENSORFLOW = {
     "dynamic_basiclstm": {"LSTM": 1},
     "dynamic_gru": {"GRU": 1},
@@ -698,11 +698,12 @@ TENSORFLOW = {
 @pytest.mark.parametrize("name", TENSORFLOW)
 def test_tensorflow(name: str) -> None:
     """Graphs of TensorFlow 1, static and dynamic; the outputs are those of a TensorFlow session."""
-    p = convert(onnx.load(MODELS / f"{name}.onnx"), MODELS, {}, {})
+    folder = require_models("tf1_rnn_tf221")
+    p = convert(onnx.load(folder / f"{name}.onnx"), folder, {}, {})
     q = optimise(p)
     counts = {k: n for k, n in op_counts(q).items() if k in ("LSTM", "GRU", "RNN", "Scan")}
     assert counts == TENSORFLOW[name]
-    arrays = [np.load(MODELS / f"{name}.{what}.npz") for what in ("inputs", "expect")]
+    arrays = [np.load(folder / f"{name}.{what}.npz") for what in ("inputs", "expect")]
     feeds = dict(zip(p.main.inputs, arrays[0].values(), strict=True))
     for got, want in zip(q.run(feeds).values(), arrays[1].values(), strict=True):
         np.testing.assert_allclose(got, want, 1e-5, 1e-6)

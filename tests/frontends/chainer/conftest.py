@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PYTHON = ROOT / "build" / "chainer" / "bin" / "python"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Generated = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -37,32 +38,32 @@ def chainer_python() -> Run:
 
 
 @pytest.fixture(scope="session")
-def chainer_functions(
-    chainer_python: Run, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
-    """The programs of all functions in `cases`, traced now."""
-    out = tmp_path_factory.mktemp("chainer") / "functions.npz"
-    made = chainer_python("-m", "tests.frontends.chainer.generate", "functions", out)
-    assert made.returncode == 0, made.stderr
-    with np.load(out) as found:
-        return dict(found)
+def generated(chainer_python: Run, tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """What a task of `generate` writes, traced now."""
+
+    def generate(task: str) -> dict[str, Any]:
+        out = tmp_path_factory.mktemp("chainer") / f"{task}.npz"
+        made = chainer_python("-m", "tests.frontends.chainer.generate", task, out)
+        assert made.returncode == 0, made.stderr
+        with np.load(out) as found:
+            return dict(found)
+
+    return generate
 
 
 @pytest.fixture(scope="session")
-def chainer_nets(chainer_python: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The programs of all chains in `nets`, traced now, with what Chainer computes."""
-    out = tmp_path_factory.mktemp("chainer") / "nets.npz"
-    made = chainer_python("-m", "tests.frontends.chainer.generate", "nets", out)
-    assert made.returncode == 0, made.stderr
-    with np.load(out) as found:
-        return dict(found)
+def chainer_functions(generated: Generated) -> dict[str, Any]:
+    """The programs of all functions in `cases`."""
+    return generated("functions")
 
 
 @pytest.fixture(scope="session")
-def chainer_zoo(chainer_python: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The programs of all networks of the zoo, traced now, with what Chainer computes."""
-    out = tmp_path_factory.mktemp("chainer") / "zoo.npz"
-    made = chainer_python("-m", "tests.frontends.chainer.generate", "zoo", out)
-    assert made.returncode == 0, made.stderr
-    with np.load(out) as found:
-        return dict(found)
+def chainer_nets(generated: Generated) -> dict[str, Any]:
+    """The programs of all chains in `nets`, with what Chainer computes."""
+    return generated("nets")
+
+
+@pytest.fixture(scope="session")
+def chainer_zoo(generated: Generated) -> dict[str, Any]:
+    """The programs of all networks of the zoo, with what Chainer computes."""
+    return generated("zoo")

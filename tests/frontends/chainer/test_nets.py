@@ -89,28 +89,40 @@ def runs(found: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], dic
         yield tables[k]
 
 
-def compare(outputs: dict[str, Any], want: dict[str, Any]) -> None:
+def compare(
+    outputs: dict[str, Any], want: dict[str, Any], rtol: float = 5e-5, atol: float = 5e-6
+) -> None:
     """Equal names, shapes and numbers."""
     got = dict(members(outputs))
     assert list(got) == list(want)
     for name, array in want.items():
         assert got[name].shape == array.shape
-        np.testing.assert_allclose(got[name], array, 5e-5, 5e-6)
+        np.testing.assert_allclose(got[name], array, rtol, atol)
+
+
+def names_of(found: dict[str, Any]) -> set[str]:
+    """The rows of a table that was traced."""
+    ends = ("/program", "/error", "/absent")
+    return {k.rpartition("/")[0] for k in found if k.endswith(ends)}
+
+
+def check_runs(found: dict[str, Any], name: str, *tolerance: float) -> None:
+    """The reference and wasm give, run after run, what Chainer gave."""
+    program = program_of(found, name)
+    module = next(instances(program))
+    states: dict[str, Any] = {}
+    for inputs, want in runs(found, name):
+        compare(program.run(inputs, states=states), want, *tolerance)
+        compare(module.run(inputs), want, *tolerance)
 
 
 def test_the_rows_are_those_of_the_table(chainer_nets: dict[str, Any]) -> None:
-    tables = {k.rpartition("/")[0] for k in chainer_nets if k.endswith(("/program", "/error"))}
-    assert tables == set(NETS)
+    assert names_of(chainer_nets) == set(NETS)
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_net(chainer_nets: dict[str, Any], name: str) -> None:
-    program = program_of(chainer_nets, name)
-    module = next(instances(program))
-    states: dict[str, Any] = {}
-    for inputs, want in runs(chainer_nets, name):
-        compare(program.run(inputs, states=states), want)
-        compare(module.run(inputs), want)
+    check_runs(chainer_nets, name)
 
 
 def kinds(program: Program) -> list[str]:
