@@ -26,7 +26,7 @@ SESSIONS = {
         *("adapter.js", "device-webgpu.js", "shaders-webgpu.js", "plan-webgpu.js"),
         "session-webgpu.js",
     ),
-    "webgl": ("adapter.js", "textures-webgl.js", "session-webgl.js"),
+    "webgl": ("adapter.js", "textures-webgl.js", "programs-webgl.js", "session-webgl.js"),
 }
 COPIED = ("page.css", "types.d.ts")
 

@@ -2,10 +2,12 @@
 
 import { refuseSoftware } from './adapter.js';
 import { WebconvError } from './errors.js';
+import { pause, Programs } from './programs-webgl.js';
 import { count, size } from './shape.js';
 import { blockPlace, Textures } from './textures-webgl.js';
 
 /** @import { Dim, DType, LoadOptions, Model, Session, SessionContext, Sizes, TypedArray, Weights } from './types.d.ts' */
+/** @import { Program } from './programs-webgl.js' */
 /** @import { Texture } from './textures-webgl.js' */
 
 /**
@@ -14,7 +16,6 @@ import { blockPlace, Textures } from './textures-webgl.js';
  * @typedef {[place: Place, copy: number]} Use
  * @typedef {{ program: Program, texels: number, block: number, values: number[],
  *   reads: Use[], writes: Use[] }} Draw
- * @typedef {{ handle: WebGLProgram, places: (WebGLUniformLocation | null)[], values: number[] }} Program
  * @typedef {{ read: Place, next: Place }} State
  * @typedef {{ entry: number, sizes: Sizes, draws: Draw[], places: Place[], owned: Texture[],
  *   ms: number }} WebglPlan `ms` is how long the last run took
@@ -22,11 +23,6 @@ import { blockPlace, Textures } from './textures-webgl.js';
 
 // A run that took longer than this, in ms, is waited for without holding up the page.
 const LONG = 16;
-
-const VERTEX = `#version 300 es
-void main() {
-  gl_Position = vec4(gl_VertexID == 1 ? 3 : -1, gl_VertexID == 2 ? 3 : -1, 0, 1);
-}`;
 
 /** @param {DType} dtype */
 const isFloat = (dtype) => dtype[0] === 'f';
@@ -37,9 +33,6 @@ const storage = (dtype) =>
 
 /** @param {Use} use */
 const pick = ([{ copies }, copy]) => copies[copy % copies.length];
-
-/** @param {number} ms */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * @param {SessionContext} context
@@ -70,18 +63,14 @@ function openContext() {
 
 /** @implements {Session} */
 class WebglSession {
-  /** @type {Program[]} */
-  programs = [];
+  /** @type {Program[]} those of the model's kernels */
+  kernels = [];
   /** @type {Place[]} */
   weights = [];
   /** @type {State[]} */
   states = [];
   /** @type {Program[]} those that select rows: of floats, of integers */
   selects = [];
-  /** @type {WebGLShader | undefined} */
-  vertex = undefined;
-  /** @type {Program | undefined} */
-  current = undefined;
   storage = storage;
 
   /**
@@ -96,6 +85,8 @@ class WebglSession {
     this.section = section;
     this.textures = new Textures(gl, !bits && !!gl.getExtension('EXT_color_buffer_float'));
     this.variant = this.textures.floats ? 'float' : 'bits';
+    const head = this.textures.floats ? '' : '#define BITS\n';
+    this.programs = new Programs(gl, head + section.prologue, () => this.check());
     const name = gl.getExtension('WEBGL_debug_renderer_info')?.UNMASKED_RENDERER_WEBGL;
     this.adapter = String(gl.getParameter(name ?? gl.RENDERER));
     this.counts = { runs: 0, draws: 0, programs: 0 };
@@ -108,70 +99,10 @@ class WebglSession {
 
   // -- loading ---------------------------------------------------------------------------------
 
-  /**
-   * All programs at once, so that the browser may compile them in parallel.
-   * @param {SessionContext['progress']} progress
-   */
+  /** @param {SessionContext['progress']} progress */
   async compile(progress) {
-    const { gl } = this;
-    const { programs } = this.section;
-    const parallel = gl.getExtension('KHR_parallel_shader_compile');
-    /** @type {WebGLProgram[]} */
-    const handles = programs.map((/** @type {{ code: string }} */ { code }) => this.link(code));
-    for (const [i, handle] of handles.entries()) {
-      progress('compile', i, handles.length);
-      // A lost context says that everything is complete.
-      while (parallel && !gl.getProgramParameter(handle, parallel.COMPLETION_STATUS_KHR)) {
-        await pause(1);
-      }
-      this.programs.push(this.linked(handle, programs[i]));
-    }
-    progress('compile', handles.length, handles.length);
-    this.counts.programs = handles.length;
-  }
-
-  /**
-   * Starts to compile a program.
-   * @param {string} code
-   */
-  link(code) {
-    const { gl } = this;
-    const head = `#version 300 es\n${this.textures.floats ? '' : '#define BITS\n'}`;
-    const handle = gl.createProgram();
-    this.vertex ??= this.shader(gl.VERTEX_SHADER, VERTEX);
-    gl.attachShader(handle, this.vertex);
-    const source = head + this.section.prologue + code;
-    gl.attachShader(handle, this.shader(gl.FRAGMENT_SHADER, source));
-    gl.linkProgram(handle);
-    return handle;
-  }
-
-  /**
-   * @param {number} type
-   * @param {string} source
-   */
-  shader(type, source) {
-    const shader = /** @type {WebGLShader} */ (this.gl.createShader(type));
-    this.gl.shaderSource(shader, source);
-    this.gl.compileShader(shader);
-    return shader;
-  }
-
-  /**
-   * @param {WebGLProgram} handle
-   * @param {{ samplers: string[], sizes: string[] }} description
-   * @returns {Program}
-   */
-  linked(handle, { samplers, sizes }) {
-    const { gl } = this;
-    if (!gl.getProgramParameter(handle, gl.LINK_STATUS)) {
-      this.check();
-      const logs = gl.getAttachedShaders(handle)?.map((shader) => gl.getShaderInfoLog(shader));
-      throw new WebconvError('no-backend', `${gl.getProgramInfoLog(handle)} ${logs?.join(' ')}`);
-    }
-    gl.useProgram(handle);
-    samplers.forEach((name, unit) => gl.uniform1i(gl.getUniformLocation(handle, name), unit));
-    return { handle, places: sizes.map((name) => gl.getUniformLocation(handle, name)), values: [] };
+    this.kernels = await this.programs.compile(this.section.programs, progress);
+    this.counts.programs = this.kernels.length;
   }
 
   /**
@@ -278,7 +209,7 @@ class WebglSession {
       const block = step.stacked ? writes[0][1] >> 1 : 0;
       if (step.stacked) step.writes.forEach((/** @type {number[]} */ [i]) => onBlock(i, block));
       const values = step.sizes.map((/** @type {Dim} */ dim) => size(dim, sizes));
-      return [{ program: this.programs[step.program], texels, block, values, reads, writes }];
+      return [{ program: this.kernels[step.program], texels, block, values, reads, writes }];
     });
   }
 
@@ -324,10 +255,7 @@ class WebglSession {
   /** @param {Draw} draw */
   draw({ program, texels, block, values, reads, writes }) {
     const { gl, textures } = this;
-    if (this.current !== program) gl.useProgram((this.current = program).handle);
-    values.forEach((value, i) => {
-      if (program.values[i] !== value) gl.uniform1i(program.places[i], (program.values[i] = value));
-    });
+    this.programs.use(program, values);
     reads.forEach((use, unit) => textures.use(unit, pick(use)));
     textures.target(writes.map(pick));
     const { x, y, width, height } = blockPlace(block, texels);
@@ -404,10 +332,7 @@ class WebglSession {
    */
   selecting(dtype) {
     const kind = Number(!isFloat(dtype));
-    const description = this.section.select[kind];
-    // Linking makes it the current one.
-    this.current = undefined;
-    return (this.selects[kind] ??= this.linked(this.link(description.code), description));
+    return (this.selects[kind] ??= this.programs.make(this.section.select[kind]));
   }
 
   /**
