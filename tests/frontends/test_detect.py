@@ -58,6 +58,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
         ("model.pth", b"\x80\x02\x8a\nl", "torch.onnx.export"),
         ("model.tflite", b"\x1c\x00\x00\x00TFL3", "tf2onnx.convert --tflite"),
         ("model.pb", b"\n\x10\n\x01x", "tf2onnx.convert"),
+        ("net.py", b"import chainer", "given as net.py:make_net"),
     ],
 )
 def test_models_of_other_frameworks_are_told_the_way(

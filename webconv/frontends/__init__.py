@@ -18,13 +18,26 @@ ZIP = b"PK\x03\x04"
 FRONTENDS = ("keras", "onnx", "chainer")
 
 # `net.py:make_net`: a function in a file, which makes a Chainer model.
-CHAIN = re.compile(r"(.+\.py):[A-Za-z_]\w*")
+CHAIN = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)")
+AS_CHAIN = (
+    "a Chainer model is given as net.py:make_net, a function that returns the chain and its "
+    "example inputs"
+)
 
 
 def model_file(path: Path) -> Path:
     """The file of a model: `net.py` of `net.py:make_net`."""
     found = CHAIN.fullmatch(str(path))
-    return Path(found[1]) if found else path
+    return Path(found["file"]) if found else path
+
+
+def chain_function(path: Path) -> tuple[Path, str]:
+    """The file and the function of `net.py:make_net`; raises ModelFormatError for other paths."""
+    found = CHAIN.fullmatch(str(path))
+    if found is None:
+        rule = "; an npz file holds arrays only, and goes with --weights"
+        raise ModelFormatError(AS_CHAIN + (rule if path.suffix == ".npz" else ""))
+    return Path(found["file"]), found["name"]
 
 
 def detect(path: Path) -> str:
@@ -49,7 +62,7 @@ def detect(path: Path) -> str:
     if head[:1] == b"\x08":  # field 1, a varint: ir_version of an ONNX ModelProto
         return "onnx"
     raise ModelFormatError(
-        "it is not a model that webconv reads: HDF5 or .keras or JSON of Keras, or ONNX"
+        "it is not a model that webconv reads: HDF5, .keras or JSON of Keras, or ONNX; " + AS_CHAIN
     )
 
 
@@ -59,6 +72,8 @@ def _way_out(path: Path, head: bytes) -> str | None:
         return "it holds pickled objects, as PyTorch saves them; export it with torch.onnx.export"
     if head[4:8] == b"TFL3":
         return "it is a TensorFlow Lite model; python -m tf2onnx.convert --tflite makes ONNX of it"
+    if path.suffix == ".py":
+        return AS_CHAIN
     if path.suffix == ".pb":
         return "it may be a TensorFlow graph; python -m tf2onnx.convert makes ONNX of it"
     return None
@@ -108,11 +123,7 @@ def load(
         from webconv.edits import fix_input
         from webconv.frontends import chainer
 
-        if not CHAIN.fullmatch(str(path)):
-            raise ModelFormatError(
-                "a Chainer model is given as net.py:make_net, a function that returns the chain "
-                "and its example inputs; an npz file holds arrays only, and goes with --weights"
-            )
+        chain_function(path)  # What is no such path is told where there is no Chainer, too.
         program = chainer.load(path, weights=weights, input_shapes=input_shapes, plugins=plugins)
         for name, value in (constants or {}).items():
             program = fix_input(program, name, value)

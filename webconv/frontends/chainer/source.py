@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,26 +10,14 @@ from typing import Any
 
 import chainer
 
+from webconv.frontends import chain_function
 from webconv.frontends.chainer.lines import failed_line, reason
 from webconv.ir.errors import ModelFormatError, WebconvError
-
-PATTERN = re.compile(r"^(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)$")
-
-
-def split(path: Path) -> tuple[Path, str]:
-    """The file and the function that `net.py:make_net` names."""
-    found = PATTERN.match(str(path))
-    if not found:
-        raise ModelFormatError(
-            "a Chainer model is given as net.py:make_net, a function that returns the chain and "
-            "its example inputs"
-        )
-    return Path(found["file"]), found["name"]
 
 
 def make(path: Path) -> tuple[Any, tuple[Any, ...], Mapping[str, Any] | None]:
     """The chain and the example inputs or the entries that `make_net()` gives."""
-    file, name = split(path)
+    file, name = chain_function(path)
     if not file.is_file():
         raise ModelFormatError(f"there is no file {file}")
     function = getattr(imported(file), name, None)
