@@ -14,6 +14,11 @@ from tests.conftest import MODELS, require_models
 from tests.frontends.chainer.cases import FAMILIES
 from tests.frontends.chainer.conftest import (
     Run,
+    chainer_functions,
+    chainer_nets,
+    chainer_python,
+    chainer_zoo,
+    generated,
 )
 from tests.frontends.chainer.test_functions import check, program_of, wanted
 from tests.frontends.chainer.test_nets import LISTS, OPEN, STATES, compare, runs
@@ -22,7 +27,11 @@ from webconv.api import compile_program
 from webconv.verify.machines import pairs
 
 __all__ = [
-    *("chainer_functions", "chainer_nets", "chainer_python", "chainer_zoo", "generated"),
+    "chainer_functions",
+    "chainer_nets",
+    "chainer_python",
+    "chainer_zoo",
+    "generated",
     "page",
 ]
 
