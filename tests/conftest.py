@@ -11,6 +11,8 @@ import pytest
 
 from webconv.verify.browser import Browser
 
+pytest_plugins = ["tests.chainer_fixtures"]
+
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
 
 

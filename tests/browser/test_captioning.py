@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from tests.browser.test_examples import EXAMPLES, POLICY, SCREENSHOTS, finish, wait
-from tests.frontends.chainer.conftest import Run, chainer_python
+from tests.chainer_fixtures import Run
 from webconv.verify.browser import Browser
 from webconv.verify.page import Page
-
-__all__ = ["chainer_python"]
 
 FOLDER = EXAMPLES / "captioning"
 BACKENDS = ("wasm", "webgpu", "webgl")

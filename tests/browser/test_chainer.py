@@ -10,30 +10,16 @@ import numpy as np
 import pytest
 
 from tests.browser.test_cases import page, run_bundle
+from tests.chainer_fixtures import Run
 from tests.conftest import MODELS, require_models
 from tests.frontends.chainer.cases import FAMILIES
-from tests.frontends.chainer.conftest import (
-    Run,
-    chainer_functions,
-    chainer_nets,
-    chainer_python,
-    chainer_zoo,
-    generated,
-)
 from tests.frontends.chainer.test_functions import check, program_of, wanted
 from tests.frontends.chainer.test_nets import LISTS, OPEN, STATES, compare, runs
 from tests.frontends.chainer.test_zoo import TOLERANCE
 from webconv.api import compile_program
 from webconv.verify.machines import pairs
 
-__all__ = [
-    "chainer_functions",
-    "chainer_nets",
-    "chainer_python",
-    "chainer_zoo",
-    "generated",
-    "page",
-]
+__all__ = ["page"]
 
 NETS_OF_OURS = [
     *(f"states/{n}" for n in STATES),

@@ -15,7 +15,7 @@ import pytest
 
 import webconv
 from tests.backends.test_wasm import instances
-from tests.frontends.chainer.conftest import Run, chainer_python
+from tests.chainer_fixtures import Run
 from tests.frontends.chainer.test_functions import program_of
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import (
@@ -35,8 +35,6 @@ from webconv.verify.browser import Browser
 from webconv.verify.report import Report
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and NumPy warn about each other
-
-__all__ = ["chainer_python"]
 
 Check = Callable[..., Report]
 

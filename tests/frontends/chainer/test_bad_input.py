@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.frontends.chainer.conftest import Run
+from tests.chainer_fixtures import Run
 from tests.frontends.chainer.hostile import CHAINS, SOURCES
 
 NET = """

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.backends.test_wasm import instances
-from tests.frontends.chainer.conftest import Run
+from tests.chainer_fixtures import Run
 from tests.frontends.chainer.test_bad_input import convert
 from tests.frontends.chainer.test_functions import program_of
 from tests.frontends.chainer.test_nets import compare

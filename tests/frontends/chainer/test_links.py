@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.frontends.chainer.conftest import Run
+from tests.chainer_fixtures import Run
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.frontends.chainer.conftest import Run
+from tests.chainer_fixtures import Run
 
 # Traces each chain of one list; prints what its inputs are, or why it is refused.
 TRACE = """

@@ -1,4 +1,4 @@
-"""Chainer's environment, which `make test` makes where there is a Python 3.11."""
+"""Fixtures of Chainer's environment, which `make test` makes where there is a Python 3.11."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / "build" / "chainer" / "bin" / "python"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
