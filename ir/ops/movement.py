@@ -73,12 +73,14 @@ class Slice(Op):
         return (TensorType(types[0].dtype, self.sizes),)
 
     def limits(self, *types: TensorType) -> tuple[Guard, ...]:
-        """By how many elements a slice that is not empty leaves its tensor, which must be 0."""
+        """By how many elements a slice leaves its tensor, or is too short, which must be 0."""
         found = []
         axes = zip(types[0].shape, self.starts, self.sizes, self.steps, strict=True)
         for n, start, size, step in axes:
             ends = (start, start + (size - 1) * step)
             low, high = ends if step > 0 else ends[::-1]
+            if not dims.never_negative(size):
+                found.append(Guard(dims.minimum(size, 0), 0))
             for room in (low, n - 1 - high):
                 if size != 0 and not dims.never_negative(room):
                     found.append(Guard(dims.minimum(size, 1) * dims.minimum(room, 0), 0))
