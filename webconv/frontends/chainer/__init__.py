@@ -10,6 +10,8 @@ called, and runs in the caller's process.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,21 +72,24 @@ def load(
     """The program of `net.py:make_net`, with the parameters of an npz file."""
     _require_chainer()
     from webconv.frontends.chainer.plugins import load_plugins
-    from webconv.frontends.chainer.source import make
+    from webconv.frontends.chainer.source import make, neighbours
     from webconv.frontends.chainer.weights import load_weights
 
-    chain, examples, entries = make(path)
-    table = load_plugins(plugins)
-    if weights is not None:
-        load_weights(chain, weights)
-    return trace(
-        chain,
-        *examples,
-        entries=entries,
-        input_shapes=input_shapes,
-        plugins=table,
-        name=path.stem,
-    )
+    # What the user's code prints is no part of what the command line gives.
+    with neighbours(path), contextlib.redirect_stdout(sys.stderr):
+        chain, examples, entries = make(path)
+        table = load_plugins(plugins)
+        if weights is not None:
+            called = [(m, e) for m, *e in entries.values()] if entries else [(chain, examples)]
+            load_weights(chain, weights, called)
+        return trace(
+            chain,
+            *examples,
+            entries=entries,
+            input_shapes=input_shapes,
+            plugins=table,
+            name=path.stem,
+        )
 
 
 def _require_chainer() -> None:

@@ -69,6 +69,21 @@ def made_up(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return (np.arange(count) * 7 % 5 % 2).reshape(shape).astype(dtype)
 
 
+def is_numbers(value: Any) -> bool:
+    """True for Python's numbers and nested lists of them, which stand for one array."""
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(is_numbers, value))
+    return isinstance(value, bool | int | float)
+
+
+def array_of(value: Any) -> Array:
+    """An array of the types that Chainer's links and `F.embed_id` take."""
+    array = np.asarray(value)
+    if is_numbers(value) and array.dtype.kind in "if":
+        return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
+    return array
+
+
 def names_of(array: Array) -> tuple[Dim | None, ...]:
     """The names of an array's axes, None where a size is fixed."""
     return array.axes if isinstance(array, Example) else (None,) * array.ndim

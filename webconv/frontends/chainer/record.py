@@ -46,11 +46,15 @@ def parameters(chain: Any) -> dict[int, tuple[str, Any]]:
 
 
 def record(
-    run: Callable[[], tuple[Any, Mapping[str, Any]]], sources: Callable[[], Sources], chain: Any
+    run: Callable[[], tuple[Any, Mapping[str, Any]]],
+    sources: Callable[[], Sources],
+    chain: Any,
+    sizes: str = "",
 ) -> Tape:
     """The tape of `run()`, which gives what `chain` gave and the states after it.
 
     `sources` is asked after the run, when parameters that a first call makes are there.
+    `sizes` tells those that the example has not.
     """
     links = Calls(chain)
     watch = Watch(links, parameters(chain))
@@ -71,7 +75,8 @@ def record(
         except (Exception, SystemExit) as error:  # The user's code may raise anything.
             where = failed_line(error)
             place = f" at {where}" if where else ""
-            raise ModelFormatError(f"the chain's call fails{place}: {reason(error)}") from error
+            call = f"the chain's call{sizes and f' with {sizes}'} fails"
+            raise ModelFormatError(f"{call}{place}: {reason(error)}") from error
     if looks:
         lines = "; ".join(f"it {what} at {line}" for line, what in looks.items())
         raise ModelFormatError(
@@ -146,8 +151,12 @@ class _Walk:
         for name, v in outputs.items():
             array = v.array if isinstance(v, chainer.Variable) else v
             node = getattr(array, "node", None) or getattr(v, "node", None)
-            if node is None or (node.creator_node is None and id(node) not in self.names):
-                raise UnsupportedError(_without_graph(name))
+            if isinstance(array, Taken) and array.node is None:
+                if node is None or node.creator_node is None:
+                    raise UnsupportedError(_without_graph(name))
+            elif node is None:
+                # An array that depends on no input is given as it is.
+                node = chainer.Variable(array).node
             results[name] = np.asarray(array)
             variables[name] = node
         made = {name: self._value(node, results[name]) for name, node in variables.items()}

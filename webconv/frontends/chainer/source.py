@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import chainer
 
 from webconv.frontends import chain_function
-from webconv.frontends.chainer.lines import failed_line, reason
+from webconv.frontends.chainer.example import is_numbers
+from webconv.frontends.chainer.lines import LIBRARIES, failed_line, reason
 from webconv.ir.errors import ModelFormatError, WebconvError
 
 
@@ -38,10 +40,29 @@ def make(path: Path) -> tuple[Any, tuple[Any, ...], Mapping[str, Any] | None]:
     if len(examples) == 1 and isinstance(examples[0], Mapping):
         return chain, (), examples[0]
     if len(examples) == 1 and isinstance(examples[0], tuple | list):
-        examples = list(examples[0])
+        examples = examples if is_numbers(examples[0]) else list(examples[0])
     if not examples:
         raise ModelFormatError(f"{name}() returns no example inputs: `return chain, x`")
     return chain, tuple(examples), None
+
+
+@contextlib.contextmanager
+def neighbours(file: Path) -> Iterator[None]:
+    """While it lasts, the files beside `file` can be imported, also by what it calls later.
+
+    At the end they are forgotten: files of other folders may have the same names.
+    """
+    folder = str(file.resolve().parent)
+    known = set(sys.modules)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        for name in set(sys.modules) - known:
+            own = getattr(sys.modules[name], "__file__", None) or ""
+            if own.startswith(folder) and not own.startswith(LIBRARIES):
+                del sys.modules[name]
 
 
 def imported(file: Path) -> Any:
@@ -50,12 +71,17 @@ def imported(file: Path) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Files of a model import their neighbours.
-    sys.path.insert(0, str(file.resolve().parent))
+    # Files of a model import their neighbours, and classes look for their module.
+    before = sys.modules.get(file.stem)
+    folder = str(file.resolve().parent)
+    sys.path.insert(0, folder)
+    sys.modules[file.stem] = module
     try:
         _called(f"importing {file.name}", lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
     finally:
-        sys.path.remove(str(file.resolve().parent))
+        sys.path.remove(folder)
+        if before is not None:
+            sys.modules[file.stem] = before
     return module
 
 

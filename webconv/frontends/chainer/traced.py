@@ -13,7 +13,14 @@ import chainer
 import numpy as np
 
 from webconv.frontends.chainer.example import Dim as NamedSize
-from webconv.frontends.chainer.example import disturbed, example, names_of, resized
+from webconv.frontends.chainer.example import (
+    array_of,
+    disturbed,
+    example,
+    is_numbers,
+    names_of,
+    resized,
+)
 from webconv.frontends.chainer.lines import failed_line, reason
 from webconv.frontends.chainer.ragged import is_ragged
 from webconv.frontends.chainer.record import Sources, named_outputs, parameters, record
@@ -102,15 +109,18 @@ class Traced:
             starred=label,
         )
 
-    def with_other_lists(self) -> Traced:
-        """The same with one sequence more in each list, and with other lengths."""
-        return self._with_lengths((2, 3, 4), None)
+    def with_other_lists(self, least: Sizes) -> Traced:
+        """The same with one sequence more in each list, and with other lengths.
 
-    def with_lists(self, lengths: Sequence[int]) -> Traced:
-        """The same with lists of sequences of these lengths."""
-        return self._with_lengths(lengths, len(lengths))
+        By its name, a list has `least` rows or more in each sequence.
+        """
+        return self._with_lengths((2, 3, 4), None, least)
 
-    def _with_lengths(self, lengths: Sequence[int], count: int | None) -> Traced:
+    def with_lists(self, lengths: Sequence[int], least: Sizes) -> Traced:
+        """The same with lists of sequences of these lengths; they are longer if `least` says so."""
+        return self._with_lengths(lengths, len(lengths), least)
+
+    def _with_lengths(self, lengths: Sequence[int], count: int | None, least: Sizes) -> Traced:
         """The same with `count` sequences in each list, or one more; a list has other lengths
         than the list before it."""
         more = {n: (c + 1 if count is None else count) for n, c in self.counts.items()}
@@ -121,7 +131,7 @@ class Traced:
                 made = []
                 for k in range(more[f"{argument.label}_count"]):
                     array = arrays[k % len(arrays)]
-                    n = lengths[(k + place) % len(lengths)]
+                    n = lengths[(k + place) % len(lengths)] + least.get(argument.label, 1) - 1
                     made.append(resized(array, (n, *array.shape[1:])))
                 examples.append(made)
             else:
@@ -212,7 +222,8 @@ class Traced:
         def sources() -> Sources:
             return Sources(variables, states, parameters(self.chain), self.carried)
 
-        tape = record(run, sources, self.chain)
+        others = [f"{n} {k}" for n, k in sizes.items() if self.sizes.get(n, k) != k]
+        tape = record(run, sources, self.chain, ", ".join(others))
         lists = {a.label: a.names for a in self.arguments if a.is_list}
         return dataclasses.replace(tape, lists=lists, counted=self._counted())
 
@@ -259,7 +270,7 @@ def parameter_names(chain: Any, count: int) -> list[str]:
 
 
 def _argument(label: str, value: Any) -> Argument:
-    listed = isinstance(value, list | tuple)
+    listed = isinstance(value, list | tuple) and not is_numbers(value)
     values = [_array(label, v) for v in value] if listed else [_array(label, value)]
     names = [f"{label}_{k}" for k in range(len(values))] if listed else [label]
     axes = [names_of(v) for v in values]
@@ -277,7 +288,7 @@ def _with_counts(array: Array, axes: Sequence[NamedSize | None], counts: Sizes) 
 def _array(label: str, value: Any) -> Array:
     if isinstance(value, chainer.Variable):
         value = value.array
-    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    array = value if isinstance(value, np.ndarray) else array_of(value)
     if array.dtype.kind not in "biuf":
         raise UnsupportedError(f"input {label!r} must be an array of numbers, not {array.dtype}")
     return array

@@ -8,6 +8,7 @@ Chainer's own code is given the plain arrays, and so is what asks for parameters
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -160,37 +161,46 @@ def _taken(value: Any, note: Note | None) -> Any:
 
 @contextlib.contextmanager
 def noticing(note: Note) -> Iterator[None]:
-    """While it lasts, `note` is told what the chain's code does with numbers."""
+    """While it lasts, `note` is told what the chain's code does with numbers.
+
+    Those of parameters, and of Variables that the chain makes of arrays of its own, depend on no
+    input.
+    """
     kept = {name: vars(chainer.Variable)[name] for name in ("array", "data")}
-    item, as_array = chainer.Variable.item, chainer.as_array
+    item, as_array, new = chainer.Variable.item, chainer.as_array, chainer.Variable.__init__
     makers = {name: getattr(np, name) for name in ("array", "asarray", "ascontiguousarray")}
+
+    @functools.wraps(new)
+    def made_of(variable: Any, data: Any = None, *args: Any, **options: Any) -> None:
+        new(variable, data, *args, **options)
+        users = is_users(sys._getframe(1).f_code.co_filename)
+        variable.is_own = users and data is not None and not isinstance(data, Taken)
 
     def seen(own: property) -> property:
         def read(variable: Any) -> Any:
             array = own.fget(variable)  # type: ignore[misc]
             users = is_users(sys._getframe(1).f_code.co_filename)
-            if users and isinstance(array, np.ndarray) and not _is_parameter(variable):
+            if users and isinstance(array, np.ndarray) and _is_open(variable):
                 made = _taken(array, note)
                 made.node = variable.node
                 return made
             return array
 
         def write(variable: Any, array: Any) -> None:
-            if is_users(sys._getframe(1).f_code.co_filename) and not _is_parameter(variable):
+            if is_users(sys._getframe(1).f_code.co_filename) and _is_open(variable):
                 note(CHANGES)
             own.fset(variable, array)  # type: ignore[misc]
 
         return property(read, write, doc=own.__doc__)
 
     def number(variable: Any) -> Any:
-        if is_users(sys._getframe(1).f_code.co_filename) and not _is_parameter(variable):
+        if is_users(sys._getframe(1).f_code.co_filename) and _is_open(variable):
             note(LOOKS)
         return item(variable)
 
     def out_of(variable: Any) -> Any:
         made = as_array(variable)
-        users = is_users(sys._getframe(1).f_code.co_filename)
-        if users and isinstance(variable, chainer.Variable) and not _is_parameter(variable):
+        if is_users(sys._getframe(1).f_code.co_filename) and _is_open(variable):
             made = _taken(made, note)
             made.node = variable.node
         return made
@@ -216,15 +226,20 @@ def noticing(note: Note) -> Iterator[None]:
         for name, own in kept.items():
             setattr(chainer.Variable, name, seen(own))
         chainer.Variable.item = number
+        chainer.Variable.__init__ = made_of
         yield
     finally:
         for name, maker in makers.items():
             setattr(np, name, maker)
         chainer.as_array = as_array
         chainer.Variable.item = item
+        chainer.Variable.__init__ = new
         for name, own in kept.items():
             setattr(chainer.Variable, name, own)
 
 
-def _is_parameter(variable: Any) -> bool:
-    return isinstance(variable, chainer.Parameter)
+def _is_open(variable: Any) -> bool:
+    """True if other inputs may give other numbers."""
+    if not isinstance(variable, chainer.Variable) or isinstance(variable, chainer.Parameter):
+        return False
+    return not getattr(variable, "is_own", False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,24 @@ import chainer
 import h5py
 import numpy as np
 
+from webconv.frontends.chainer.composites import composites, composites_off
 from webconv.ir.errors import ModelFormatError
 
+Shapes = Mapping[str, tuple[int, ...] | None]
 
-def load_weights(chain: Any, path: Path) -> None:
-    """Set the chain's parameters; raises ModelFormatError with all that does not fit."""
+
+def load_weights(
+    chain: Any, path: Path, calls: Sequence[tuple[Callable[..., Any], Sequence[Any]]] = ()
+) -> None:
+    """Set the chain's parameters; raises ModelFormatError with all that does not fit.
+
+    `calls` are what is called, with examples: what a first call makes has its shape then.
+    """
     arrays = _read(path)
+    if any(shape is None for shape in _wanted(chain).values()):
+        _initialise(chain, calls)
     wanted = dict(sorted(_wanted(chain).items()))
-    prefix = _prefix(wanted, arrays)
+    prefix = _prefix(path, wanted, arrays)
     found = {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(prefix)}
     problems = [
         f"{n} is a link that is not registered, so its arrays are in no file: make it in "
@@ -89,7 +100,8 @@ def _wanted(chain: Any) -> dict[str, tuple[int, ...] | None]:
     serializer = chainer.serializers.DictionarySerializer()
     serializer.save(chain)
     shapes: dict[str, tuple[int, ...] | None] = {
-        name: array.shape for name, array in serializer.target.items()
+        name: None if array.dtype == object else array.shape
+        for name, array in serializer.target.items()
     }
     for name, parameter in chain.namedparams():
         if parameter.array is None:
@@ -97,11 +109,76 @@ def _wanted(chain: Any) -> dict[str, tuple[int, ...] | None]:
     return shapes
 
 
-def _prefix(wanted: dict[str, Any], arrays: dict[str, Any]) -> str:
-    """What stands before the names in a snapshot: `updater/model:main/`, `.../predictor/`."""
+def _initialise(chain: Any, calls: Sequence[tuple[Callable[..., Any], Sequence[Any]]]) -> None:
+    """Call the chain, so that it makes what it saves; what else it keeps stays as it is."""
+    kept = [(link, _attributes(link)) for link in chain.links()]
+    try:
+        with (
+            chainer.using_config("train", False),
+            chainer.no_backprop_mode(),
+            composites(),
+            composites_off(),
+        ):
+            for function, examples in calls:
+                function(*map(_variables, examples))
+    except Exception:
+        # The trace calls it too, and tells what is wrong with its line.
+        return
+    finally:
+        for link, before in kept:
+            for name in _attributes(link):
+                if name in before:
+                    setattr(link, name, before[name])
+                else:
+                    delattr(link, name)
+
+
+def _attributes(link: Any) -> dict[str, Any]:
+    """What a link holds that it does not save, and no links."""
+    saved = {*link._params, *link._persistent}
+    return {
+        name: [*value] if type(value) is list else value
+        for name, value in vars(link).items()
+        if not name.startswith("_") and name not in saved and not isinstance(value, chainer.Link)
+    }
+
+
+def _variables(example: Any) -> Any:
+    if isinstance(example, list | tuple):
+        return [*map(_variables, example)]
+    array = example.array if isinstance(example, chainer.Variable) else example
+    return chainer.Variable(np.array(array))
+
+
+def _prefix(path: Path, wanted: Shapes, arrays: Mapping[str, Any]) -> str:
+    """What stands before the names in a snapshot: `updater/model:main/`, `.../predictor/`.
+
+    Raises ModelFormatError if several models in it fit as well, with other numbers.
+    """
     prefixes = {n.removesuffix(w) for w in wanted for n in arrays if f"/{n}".endswith(f"/{w}")}
 
-    def fitting(prefix: str) -> tuple[int, int]:
-        return sum(prefix + name in arrays for name in wanted), -len(prefix)
+    def fitting(prefix: str) -> int:
+        return sum(
+            prefix + name in arrays and shape in (None, arrays[prefix + name].shape)
+            for name, shape in wanted.items()
+        )
 
-    return max(sorted(prefixes), key=fitting, default="")
+    ranked = sorted(prefixes, key=lambda prefix: (-fitting(prefix), len(prefix), prefix))
+    if not ranked:
+        return ""
+    best = [p for p in ranked if fitting(p) == fitting(ranked[0])]
+    # The whole model holds its parts.
+    others = [p for p in best[1:] if not p.startswith(best[0])]
+    if any(not _same(best[0], p, wanted, arrays) for p in others):
+        raise ModelFormatError(
+            f"{path.name}: it holds several models that fit the chain ({', '.join(best)}); leave "
+            "--weights out, and let make_net() load the one that is meant: "
+            f"chainer.serializers.load_npz({path.name!r}, chain, path={best[0]!r})"
+        )
+    return best[0]
+
+
+def _same(a: str, b: str, names: Shapes, arrays: Mapping[str, Any]) -> bool:
+    both = [n for n in names if a + n in arrays and b + n in arrays]
+    either = [n for n in names if a + n in arrays or b + n in arrays]
+    return both == either and all(np.array_equal(arrays[a + n], arrays[b + n]) for n in both)
