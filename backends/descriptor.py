@@ -91,13 +91,21 @@ def _inputs(
 def _with_lists(entry: dict[str, Any], lists: Lists) -> dict[str, Any]:
     """An entry whose lists say at which position the input with their lengths is."""
     order = [t["name"] for t in entry["inputs"]]
-    known = {"inputs": lists.inputs, "outputs": lists.outputs}
+    known = (
+        ("inputs", lists.inputs, "least", lists.least),
+        ("outputs", lists.outputs, "more", lists.more),
+    )
+
+    def described(
+        t: dict[str, Any], own: Mapping[str, str], key: str, numbers: Mapping[str, int]
+    ) -> dict[str, Any]:
+        name = t["name"]
+        lengths = {"lengths": order.index(own[name])} if name in own else {}
+        return t | lengths | ({key: numbers[name]} if name in numbers else {})
+
     found = {
-        kind: [
-            t | ({"lengths": order.index(own[t["name"]])} if t["name"] in own else {})
-            for t in entry[kind]
-        ]
-        for kind, own in known.items()
+        kind: [described(t, own, key, numbers) for t in entry[kind]]
+        for kind, own, key, numbers in known
     }
     return entry | found
 

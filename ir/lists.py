@@ -18,11 +18,13 @@ class Lists:
 
     The sequences of one lie one after another, `[total, ...]`. By its name, the name of the input
     with their lengths, i32 `[count]`, which people do not see; an output has those of an input
-    list. No sequence is empty.
+    list, or each is `more` rows longer. No sequence is empty, nor shorter than `least` says.
     """
 
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    least: Mapping[str, int] = field(default_factory=dict)
+    more: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def lengths(self) -> frozenset[str]:
@@ -34,7 +36,8 @@ class Lists:
         left = {name: n for name, n in self.inputs.items() if name in inputs and n in inputs}
         lengths = left.values()
         cut = {name: n for name, n in self.outputs.items() if name in outputs and n in lengths}
-        return Lists(left, cut)
+        least = {name: n for name, n in self.least.items() if name in left}
+        return Lists(left, cut, least, {name: n for name, n in self.more.items() if name in cut})
 
     def renamed(self, names: Mapping[str, str]) -> Lists:
         """The same lists under new names."""
@@ -42,7 +45,11 @@ class Lists:
             {names.get(name, name): names.get(n, n) for name, n in lists.items()}
             for lists in (self.inputs, self.outputs)
         )
-        return Lists(inputs, outputs)
+        least, more = (
+            {names.get(name, name): n for name, n in numbers.items()}
+            for numbers in (self.least, self.more)
+        )
+        return Lists(inputs, outputs, least, more)
 
     def pack(self, given: Mapping[str, Any], types: Mapping[str, TensorType]) -> dict[str, Any]:
         """Inputs with every list as its sequences one after another, and their lengths.
@@ -53,10 +60,11 @@ class Lists:
         for name, lengths in self.inputs.items():
             if name not in given:
                 continue
+            least = self.least.get(name, 1)
             if lengths in given:
-                _check_packed(name, np.asarray(given[name]), np.asarray(given[lengths]))
+                _check_packed(name, np.asarray(given[name]), np.asarray(given[lengths]), least)
                 continue
-            arrays = sequences(name, given[name], types[name])
+            arrays = sequences(name, given[name], types[name], least)
             packed[name] = np.concatenate(arrays)
             packed[lengths] = np.array([len(a) for a in arrays], np.int32)
         return packed
@@ -66,15 +74,17 @@ class Lists:
         found: dict[str, Any] = dict(outputs)
         for name, lengths in self.outputs.items():
             if name in outputs:
-                found[name] = np.split(outputs[name], np.cumsum(packed[lengths])[:-1])
+                own = np.asarray(packed[lengths]) + self.more.get(name, 0)
+                found[name] = np.split(outputs[name], np.cumsum(own)[:-1])
         return found
 
 
 NO_LISTS = Lists()
 
 
-def sequences(name: str, given: Any, t: TensorType) -> list[Array]:
-    """The arrays of a list of packed type `t`; raises ShapeError if one does not fit it."""
+def sequences(name: str, given: Any, t: TensorType, least: int = 1) -> list[Array]:
+    """The arrays of a list of packed type `t`, each of `least` rows or more; raises ShapeError if
+    one does not fit it."""
     if not isinstance(given, list | tuple) or not given:
         found = (
             "it is empty" if isinstance(given, list | tuple) else f"it is a {type(given).__name__}"
@@ -82,15 +92,17 @@ def sequences(name: str, given: Any, t: TensorType) -> list[Array]:
         raise ShapeError(f"input {name!r} must be a {list_text(t)} of one or more, but {found}")
     arrays = [np.asarray(a) for a in given]
     for k, array in enumerate(arrays):
-        if array.ndim != t.rank or array.shape[1:] != t.shape[1:] or not len(array):
-            rule = f"input '{name}/{k}' must have shape {shape_text(t)} and a row or more"
+        if array.ndim != t.rank or array.shape[1:] != t.shape[1:] or len(array) < least:
+            rows = "a row" if least == 1 else f"{least} rows"
+            rule = f"input '{name}/{k}' must have shape {shape_text(t)} and {rows} or more"
             raise ShapeError(f"{rule}, but it has {list(array.shape)}")
     return arrays
 
 
-def _check_packed(name: str, values: Array, lengths: Array) -> None:
-    if np.any(lengths < 1) or lengths.sum() != len(values):
-        rule = f"the lengths of {name!r} must be 1 or more and add up to its {len(values)} rows"
+def _check_packed(name: str, values: Array, lengths: Array, least: int) -> None:
+    if np.any(lengths < least) or lengths.sum() != len(values):
+        rows = f"{least} or more and add up to its {len(values)} rows"
+        rule = f"the lengths of {name!r} must be {rows}"
         raise ShapeError(f"{rule}, but they are {lengths.tolist()}")
 
 

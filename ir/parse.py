@@ -82,7 +82,7 @@ class _Parser:
     def _graph(self, body: list[ast.stmt]) -> Graph:
         self._values = {}
         parts: dict[str, dict[str, Value]] = {k: {} for k in ("input", "output", "read", "write")}
-        lists: dict[str, dict[str, str]] = {"input": {}, "output": {}}
+        lists: dict[str, dict[str, Any]] = {k: {} for k in ("input", "output", "least", "more")}
         for line in body:
             try:
                 match line:
@@ -101,7 +101,7 @@ class _Parser:
             parts["output"],
             parts["read"],
             parts["write"],
-            lists=Lists(lists["input"], lists["output"]),
+            lists=Lists(lists["input"], lists["output"], lists["least"], lists["more"]),
         )
 
     def _assign(
@@ -109,7 +109,7 @@ class _Parser:
         target: ast.expr,
         call: ast.Call,
         parts: dict[str, dict[str, Value]],
-        lists: dict[str, dict[str, str]],
+        lists: dict[str, dict[str, Any]],
     ) -> None:
         targets = target.elts if isinstance(target, ast.Tuple) else [target]
         variables = [_identifier(t) for t in targets]
@@ -175,12 +175,14 @@ class _Parser:
         return dims.bind(dims.parse(ast.unparse(node)), self._symbols)
 
 
-def _note_list(call: ast.Call, lists: dict[str, dict[str, str]]) -> None:
-    """Keep which lengths an input or output has that is a list."""
+def _note_list(call: ast.Call, lists: dict[str, dict[str, Any]]) -> None:
+    """Keep which lengths an input or output has that is a list, and their limits."""
     kind, (name, *_) = _called(call)
     for keyword in call.keywords:
         if keyword.arg == "lengths":
             lists[kind][_text(name)] = _text(keyword.value)
+        elif keyword.arg in ("least", "more"):
+            lists[keyword.arg][_text(name)] = int(ast.literal_eval(keyword.value))
 
 
 def _called(call: ast.Call) -> tuple[str, list[ast.expr]]:

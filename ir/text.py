@@ -26,7 +26,7 @@ from __future__ import annotations
 import dataclasses
 import keyword
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -36,6 +36,7 @@ from webconv.ir.dims import Expr
 from webconv.ir.dtypes import DType, from_numpy
 from webconv.ir.errors import GraphError
 from webconv.ir.graph import Constant, Graph, Input, Node, Program, Value
+from webconv.ir.lists import Lists
 from webconv.ir.op import Array, Op, TensorType
 
 # Constants of at most this many elements stand in the text.
@@ -99,7 +100,7 @@ class _Printer:
             for name, v in values.items():
                 variable = self._name(v, name)
                 sizes = "".join(f", {_quoted(size)}" for size in _sizes(v))
-                lengths = _lengths(graph.lists.inputs, name) if kind == "input" else ""
+                lengths = _list(graph.lists, name) if kind == "input" else ""
                 head = f"{kind}({_quoted(name)}, {type_text(v.type)}{sizes}{lengths})"
                 yield f"    {variable} = {head}"
         for node in graph.nodes:
@@ -107,7 +108,7 @@ class _Printer:
                 yield "    " + self._node(node)
         for kind, values in (("output", graph.outputs), ("write", graph.writes)):
             for name, v in values.items():
-                lengths = _lengths(graph.lists.outputs, name) if kind == "output" else ""
+                lengths = _output_list(graph.lists, name) if kind == "output" else ""
                 yield f"    {kind}({_quoted(name)}, {self._names[v]}{lengths})"
 
     def _node(self, node: Node) -> str:
@@ -184,8 +185,14 @@ def _number(x: object) -> str:
     return str(x)
 
 
-def _lengths(lists: Mapping[str, str], name: str) -> str:
-    return f", lengths={_quoted(lists[name])}" if name in lists else ""
+def _list(lists: Lists, name: str) -> str:
+    least = f", least={lists.least[name]}" if name in lists.least else ""
+    return f", lengths={_quoted(lists.inputs[name])}{least}" if name in lists.inputs else ""
+
+
+def _output_list(lists: Lists, name: str) -> str:
+    more = f", more={lists.more[name]}" if name in lists.more else ""
+    return f", lengths={_quoted(lists.outputs[name])}{more}" if name in lists.outputs else ""
 
 
 def _sizes(value: Value) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ class ListInput {
     this.dtype = type.dtype;
     this.shape = shapeOf(type);
     this.vocabulary = type.vocabulary;
+    this.least = type.least ?? 1;
   }
 
   /** The input below that has the lengths. */
@@ -79,8 +80,9 @@ class ListInput {
     const width = count(/** @type {number[]} */ (row));
     const [length, ...rest] = shape ?? [data.length / width, ...row];
     const fits = String(rest) === String(row) && data.length === Number(length) * width;
-    if (!fits || !Number.isInteger(length) || !data.length) {
-      const rule = `'${name}' must have shape [${this.shape.join(', ')}] with a row or more`;
+    if (!fits || !Number.isInteger(length) || Number(length) < this.least) {
+      const rows = this.least > 1 ? `${this.least} rows` : 'a row';
+      const rule = `'${name}' must have shape [${this.shape.join(', ')}] with ${rows} or more`;
       const found = `${shape ? `shape [${shape.join(', ')}] and ` : ''}${data.length} elements`;
       throw new WebconvError('shape', `${rule}, but it has ${found}`);
     }
@@ -97,8 +99,8 @@ class ListInput {
     const { data, shape } = parseData(this.name, values);
     const rows = shape?.[0] ?? data.length / count(/** @type {number[]} */ (this.shape.slice(1)));
     const lengths = Array.from(this.lengths.read(given).data, Number);
-    if (lengths.some((n) => n < 1) || lengths.reduce((sum, n) => sum + n, 0) !== rows) {
-      const rule = `'${this.lengths.name}' must be 1 or more and add up to ${rows} rows`;
+    if (lengths.some((n) => n < this.least) || lengths.reduce((sum, n) => sum + n, 0) !== rows) {
+      const rule = `'${this.lengths.name}' must be ${this.least} or more and add up to ${rows} rows`;
       throw new WebconvError('shape', `${rule} of '${this.name}', but they are [${lengths}]`);
     }
   }
@@ -189,11 +191,11 @@ export class ListEntry {
    * @param {TensorType} type
    * @param {Record<string, any>} [packed]
    */
-  lengthsOf({ lengths }, packed) {
+  lengthsOf({ lengths, more = 0 }, packed) {
     if (lengths === undefined) return undefined;
     const { name, value } = this.entry.inputs[lengths];
     const given = packed ? packed[name] : value;
-    return given && Array.from(parseData(name, given).data, Number);
+    return given && Array.from(parseData(name, given).data, (n) => Number(n) + more);
   }
 
   /**

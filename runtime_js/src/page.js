@@ -97,14 +97,17 @@ const inputsSeen = () => {
   return inputs.filter((/** @type {any} */ _, /** @type {number} */ i) => !lengths.includes(i));
 };
 
+/** The lengths of a list's sequences at first. @param {any} type */
+const firstLengths = ({ least = 1 }) => LENGTHS.map((n) => n + least - 1);
+
 /** The sizes that lists have at first; they follow from what is in their fields. */
 function listSizes() {
   const { inputs } = entry.type;
   const lists = inputs.filter((/** @type {any} */ { lengths }) => lengths !== undefined);
   return Object.fromEntries(
-    lists.flatMap((/** @type {any} */ { shape, lengths }) => [
-      [shape[0], LENGTHS.reduce((sum, n) => sum + n)],
-      [inputs[lengths].shape[0], LENGTHS.length],
+    lists.flatMap((/** @type {any} */ type) => [
+      [type.shape[0], firstLengths(type).reduce((sum, n) => sum + n)],
+      [inputs[type.lengths].shape[0], LENGTHS.length],
     ]),
   );
 }
@@ -164,9 +167,13 @@ const described = (type) =>
 
 /** A line of random numbers for each sequence of a list. @param {any} type */
 const randomLines = (type) =>
-  LENGTHS.map((length) =>
-    Array.from({ length: length * count(type.shape.slice(1)) }, () => randomValue(type)).join(', '),
-  ).join('\n');
+  firstLengths(type)
+    .map((length) =>
+      Array.from({ length: length * count(type.shape.slice(1)) }, () => randomValue(type)).join(
+        ', ',
+      ),
+    )
+    .join('\n');
 
 /** @param {string} text */
 const numbersIn = (text) =>

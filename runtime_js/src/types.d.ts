@@ -60,6 +60,10 @@ export interface TensorType {
    * this position has their lengths, which pages do not see.
    */
   lengths?: number;
+  /** Of an input that is a list: the rows that each sequence has at least, if more than one. */
+  least?: number;
+  /** Of an output that is a list: how many rows more its sequences have than the lengths say. */
+  more?: number;
 }
 
 export interface StateType extends TensorType {

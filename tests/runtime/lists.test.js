@@ -155,6 +155,41 @@ test('a list may come packed, with lengths that fit', async () => {
   await assert.rejects(runner.run({ xs, scale }), failure('shape', /come with 'xs_lengths'/));
 });
 
+test('sequences may have to be longer, and outputs of other lengths than inputs', async () => {
+  const [xs, lengths, scale] = listModel().entries[0].inputs;
+  const total = (s) => s.xs_total - s.xs_count;
+  const outputs = [tensor('ys', 'f32', [total, 2], { lengths: 1, more: -1 })];
+  const inputs = [{ ...xs, least: 2 }, lengths, scale];
+  const { runner } = await open(listModel({ inputs, outputs }));
+  const [long, short] = [
+    [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ],
+    [
+      [7, 8],
+      [9, 10],
+    ],
+  ];
+  const { ys } = await runner.run({ xs: [long, short], scale: 1 });
+  assert.deepEqual(
+    ys.map(({ shape }) => shape),
+    [
+      [2, 2],
+      [1, 2],
+    ],
+  );
+  await assert.rejects(
+    runner.run({ xs: [long, [[1, 2]]], scale: 1 }),
+    failure('shape', /'xs\[1\]' must have shape \[length, 2\] with 2 rows or more/),
+  );
+  await assert.rejects(
+    runner.run({ xs: [1, 2, 3, 4, 5, 6], xs_lengths: [2, 1], scale: 1 }),
+    failure('shape', /'xs_lengths' must be 2 or more and add up to 3 rows/),
+  );
+});
+
 for (const [what, xs, code, message] of [
   ['no list', 3, 'shape', /'xs' must be an array of sequences \[length, 2\].* it is Number/],
   ['null', null, 'shape', /it is null/],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,13 @@ def test_lists_print_and_parse_back() -> None:
     again = parse_program(text)
     assert print_program(again) == text
     assert again.main.lists == listed().main.lists
+
+
+def test_limits_of_lists_print_and_parse_back() -> None:
+    main = listed().main
+    limits = {"least": {"words": 3}, "more": {"rows": -2}}
+    lists = dataclasses.replace(main.lists, **limits)
+    text = print_program(Program({"main": Graph(main.inputs, main.outputs, lists=lists)}))
+    assert 'lengths="words_lengths", least=3)' in text
+    assert 'output("rows", scaled, lengths="words_lengths", more=-2)' in text
+    assert parse_program(text).main.lists == lists

@@ -78,7 +78,8 @@ def complete(
     for k, name in enumerate(n for n in graph.lists.inputs if n not in inputs):
         row = tuple(dims.evaluate(d, {}) for d in types[name].shape[1:])
         limit = vocabularies.get((entry, name))
-        lengths = (*LENGTHS[k % 3 :], *LENGTHS[: k % 3])
+        longer = graph.lists.least.get(name, 1) - 1
+        lengths = [n + longer for n in (*LENGTHS[k % 3 :], *LENGTHS[: k % 3])]
         inputs[name] = [random_array(types[name], (n, *row), limit, rng) for n in lengths]
     packed = graph.lists.pack(inputs, types)
     if len(packed) == len(graph.inputs):
