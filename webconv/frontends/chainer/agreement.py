@@ -66,7 +66,7 @@ def check_agreement(traced: Traced, program: Program, base: Tape, looped: Collec
 
 def _check_lists(traced: Traced, program: Program) -> None:
     for lengths in ((3, 1, 4), (1,), (2,), (12, 2)):
-        other = traced.with_lists(lengths)
+        other = traced.with_lists(lengths, program.main.lists.least)
         if (tape := _taken(other, other.sizes)) is None:
             continue
         try:

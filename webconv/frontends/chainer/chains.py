@@ -47,7 +47,7 @@ def _finished(
     traced: Traced, program: Program, base: Tape, name: str, plugins: Mapping[str, Convert]
 ) -> Program:
     """`program`, checked with other lists and sizes, and with a first call that differs."""
-    if base.lists and _text(program) != _text(_with_other_lists(traced, name, plugins)):
+    if base.lists and _text(program) != _text(_with_other_lists(traced, program, name, plugins)):
         raise UnsupportedError(
             "the chain depends on the number or the lengths of its sequences; give the arrays "
             "as arguments of their own (forward(self, *xs)) to fix their number"
@@ -59,10 +59,12 @@ def _finished(
     return program if _same_results(base, alone) else with_first_call(program, first)
 
 
-def _with_other_lists(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Program:
+def _with_other_lists(
+    traced: Traced, program: Program, name: str, plugins: Mapping[str, Convert]
+) -> Program:
     """The program that other lists give; an error says that the example itself has passed."""
     try:
-        return _program(traced.with_other_lists(), name, plugins)[0]
+        return _program(traced.with_other_lists(program.main.lists.least), name, plugins)[0]
     except REFUSALS as error:
         counts = ", ".join(f"Dim('{n}', {size})" for n, size in traced.counts.items())
         error.args = (

@@ -13,11 +13,12 @@ import numpy as np
 from webconv.frontends import common
 from webconv.frontends.chainer.align import Mismatch, Reciprocal, Varying, resolved
 from webconv.frontends.chainer.interleaved import UNWEAVE
+from webconv.frontends.chainer.items import MANY, Item, Ragged
 from webconv.frontends.chainer.links import changed
-from webconv.frontends.chainer.ragged import MANY, Item, Lists, Ragged, list_input
+from webconv.frontends.chainer.ragged import Lists, list_input
 from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
-from webconv.ir import graph
+from webconv.ir import graph, ops
 from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
@@ -70,13 +71,13 @@ def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
             counted = _lengths(leaf, [*lists.values()])
             values[leaf.value] = counted or _leaf(leaf, tape.counted)
     made: dict[Hashable, Value] = {}
-    known = Lists([*lists.values()])
+    known = Lists([*lists.values()], tape.calls)
     for call in tape.calls:
         outputs = _apply(table[call.name], call, values, made, known)
         for number, value in zip(call.outputs, outputs, strict=True):
             if number is not None:
                 values[number] = value
-    main = _graph(tape, values, lists)
+    main = _graph(tape, values, lists, known.least)
     states = [
         State(leaf.name, main.reads[leaf.name].type, _initial(leaf))
         for leaf in tape.leaves
@@ -111,7 +112,12 @@ def _list_inputs(tape: Tape, values: dict[int, Value | Item]) -> dict[str, Ragge
     return found
 
 
-def _graph(tape: Tape, values: Mapping[int, Value | Item], lists: Mapping[str, Ragged]) -> Graph:
+def _graph(
+    tape: Tape,
+    values: Mapping[int, Value | Item],
+    lists: Mapping[str, Ragged],
+    least: Mapping[str, int],
+) -> Graph:
     found = {kind: {} for kind in ("input", "state")}  # type: dict[str, dict[str, Value]]
     for leaf in tape.leaves:
         value = values[leaf.value]
@@ -127,15 +133,16 @@ def _graph(tape: Tape, values: Mapping[int, Value | Item], lists: Mapping[str, R
             inputs[whole.layout.lengths.node.name] = whole.layout.lengths
         elif name in found["input"]:
             inputs[name] = found["input"][name]
-    outputs, cut = _outputs(tape, values)
     given = {name: whole.layout.lengths.node.name for name, whole in lists.items()}
-    return Graph(inputs, outputs, found["state"], writes, lists=GraphLists(given, cut))
+    outputs, cut, more = _outputs(tape, values, given)
+    return Graph(inputs, outputs, found["state"], writes, lists=GraphLists(given, cut, least, more))
 
 
 def _outputs(
-    tape: Tape, values: Mapping[int, Value | Item]
-) -> tuple[dict[str, Value], dict[str, str]]:
-    """The outputs, and which of them are lists, by the input with their lengths."""
+    tape: Tape, values: Mapping[int, Value | Item], given: Mapping[str, str]
+) -> tuple[dict[str, Value], dict[str, str], dict[str, int]]:
+    """The outputs, and which of them are lists, by the input with their lengths, and how many rows
+    more they have."""
     made: list[tuple[str, Value | Ragged]] = []
     left: list[Item] = []
     for name, number in tape.outputs.items():
@@ -156,8 +163,10 @@ def _outputs(
         several = len(made) > 1
         made = [(f"output_{k}" if several else "output", v) for k, (_, v) in enumerate(made)]
     outputs = {name: v.values if isinstance(v, Ragged) else v for name, v in made}
-    cut = {name: _given_lengths(v) for name, v in made if isinstance(v, Ragged)}
-    return outputs, cut
+    lists = {name: v for name, v in made if isinstance(v, Ragged)}
+    cut = {name: _given_lengths(v, given) for name, v in lists.items()}
+    more = {name: v.layout.more for name, v in lists.items() if v.layout.more}
+    return outputs, cut, more
 
 
 def _list_name(first: str, names: Collection[str]) -> str:
@@ -166,15 +175,15 @@ def _list_name(first: str, names: Collection[str]) -> str:
     return first if AUTOMATIC.fullmatch(first) or name in names else name
 
 
-def _given_lengths(whole: Ragged) -> str:
+def _given_lengths(whole: Ragged, given: Mapping[str, str]) -> str:
     if whole.rows != MANY:
         raise UnsupportedError("it gives a row of each sequence; join them by F.stack or F.concat")
-    lengths = whole.layout.lengths.node
-    if not isinstance(lengths.op, graph.Input):
+    if whole.layout.source is None:
         raise UnsupportedError(
-            "it gives sequences of other lengths than its inputs have; join them by F.concat"
+            "it gives sequences whose lengths are not those of an input, or a number more or less; "
+            "join them by F.concat"
         )
-    return lengths.name
+    return given[whole.layout.source]
 
 
 def _single(value: Value | Item) -> Value:
@@ -184,7 +193,8 @@ def _single(value: Value | Item) -> Value:
 
 
 def _lengths(leaf: Leaf, lists: Sequence[Ragged]) -> Value | None:
-    """The lengths of a list, where a constant holds them (`np.array([len(x) for x in xs])`).
+    """The lengths of a list, or what is a little more or less, where a constant holds them
+    (`np.array([len(x) for x in xs])`).
 
     What holds them by chance differs in the program of other lengths, which is told.
     """
@@ -193,10 +203,14 @@ def _lengths(leaf: Leaf, lists: Sequence[Ragged]) -> Value | None:
         return None
     for whole in lists:
         layout = whole.layout
-        if array.size in array.shape and np.array_equal(array.ravel(), layout.example):
+        if array.size in array.shape and array.size == len(layout.example):
+            more = set((array.ravel() - layout.example).tolist())
+            if len(more) > 1 or not more <= {-2, -1, 0, 1, 2}:
+                continue
             shape: list[Dim] = [1] * array.ndim
             shape[array.shape.index(array.size)] = layout.count
-            return common.reshape(common.cast(layout.lengths, from_numpy(array.dtype)), shape)
+            lengths = ops.Add()(layout.lengths, graph.constant(int(more.pop())))
+            return common.reshape(common.cast(lengths, from_numpy(array.dtype)), shape)
     return None
 
 

@@ -16,12 +16,17 @@ from webconv.ir.graph import Value
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How the sequences of a list lie; `example` has the lengths that were traced."""
+    """How the sequences of a list lie; `example` has the lengths that were traced.
+
+    Each is `more` rows longer than that of the input list `source`, None if it follows otherwise.
+    """
 
     name: str
     lengths: Value
     total: Dim
     example: tuple[int, ...]
+    source: str | None = None
+    more: int = 0
 
     @property
     def count(self) -> Dim:
@@ -46,12 +51,19 @@ class Layout:
         place = ops.Iota(self.total)()
         return place, ops.SearchSorted(True)(self.ends, place)
 
+    @property
+    def steps(self) -> tuple[Value, Value]:
+        """Of each row, its place in its sequence and the sequence: `[total]`."""
+        place, which = self.owners
+        return ops.Sub()(place, each(self.starts, which)), which
+
     def longer(self, rows: int) -> Layout:
-        """Every sequence with so many rows more."""
+        """Every sequence with so many rows more, or less if it is negative."""
         lengths = ops.Add()(self.lengths, graph.constant(rows))
         example = tuple(n + rows for n in self.example)
-        name, total = f"{self.name}_and_{rows}", self.total + rows * self.count
-        return Layout(name, lengths, total, example)
+        sign = "and" if rows > 0 else "less"
+        name, total = f"{self.name}_{sign}_{abs(rows)}", self.total + rows * self.count
+        return Layout(name, lengths, total, example, self.source, self.more + rows)
 
 
 def each(values: Value, which: Value) -> Value:
@@ -77,47 +89,21 @@ def filled(
     return ops.Where()(wide, padded, common.scalar(padding, padded)), mask
 
 
-def packed(y: Value, layout: Layout) -> Value:
-    """`[T, B, H]` one sequence after another: `[total, H]`."""
-    t, count, h = y.shape
-    place, which = layout.owners
-    step = ops.Sub()(place, each(layout.starts, which))
-    row = ops.Mul()(step, common.size_value(count))
-    flat = common.reshape(y, (t * count, h))
-    made: Value = ops.Gather(0)(flat, ops.Add()(row, which))
+def packed(y: Value, layout: Layout, time_first: bool = False) -> Value:
+    """`[B, T, ...]` or `[T, B, ...]` one sequence after another: `[total, ...]`."""
+    first, second, *rest = y.shape
+    step, which = layout.steps
+    outer, inner = (step, which) if time_first else (which, step)
+    row = ops.Add()(ops.Mul()(outer, common.size_value(second)), inner)
+    made: Value = ops.Gather(0)(common.reshape(y, (first * second, *rest)), row)
     return made
 
 
 def flipped(values: Value, layout: Layout) -> Value:
     """Every sequence from its end to its beginning."""
-    place, which = layout.owners
+    step, which = layout.steps
     last = ops.Sub()(each(layout.ends, which), graph.constant(1))
-    from_end = ops.Sub()(place, each(layout.starts, which))
-    made: Value = ops.Gather(0)(values, ops.Sub()(last, from_end))
-    return made
-
-
-def row_count(values: Sequence[Value]) -> int:
-    """How many rows values have together whose numbers of rows are known."""
-    return sum(n for v in values for n in v.shape[:1] if isinstance(n, int))
-
-
-def extended(
-    before: Sequence[Value], values: Value, after: Sequence[Value], old: Layout, new: Layout
-) -> Value:
-    """Every sequence between the same rows, `[n, ...]` each."""
-    rows = row_count(before)
-    table = common.concat([*before, values, *after], 0)
-    place, which = new.owners
-    step = ops.Sub()(place, each(new.starts, which))
-    inner = ops.Sub()(step, graph.constant(rows))
-    behind = ops.Sub()(inner, each(old.lengths, which))
-    of_own = ops.Add()(ops.Add()(each(old.starts, which), inner), graph.constant(rows))
-    of_after = ops.Add()(behind, common.size_value(old.total + rows))
-    zero = graph.constant(0)
-    row = ops.Where()(ops.Less()(behind, zero), of_own, of_after)
-    row = ops.Where()(ops.Less()(inner, zero), step, row)
-    made: Value = ops.Gather(0)(table, row)
+    made: Value = ops.Gather(0)(values, ops.Sub()(last, step))
     return made
 
 
@@ -125,4 +111,53 @@ def taken(values: Value, layout: Layout, index: int) -> Value:
     """A row of each sequence, counted from its beginning or, if negative, its end: `[B, ...]`."""
     edge = layout.starts if index >= 0 else layout.ends
     made: Value = ops.Gather(0)(values, ops.Add()(edge, graph.constant(index)))
+    return made
+
+
+def sliced(values: Value, old: Layout, new: Layout, starts: Value | int, step: int) -> Value:
+    """The rows of each sequence from `starts`, one or `[B]`, on: as many as `new` says."""
+    place, which = new.steps
+    if step != 1:
+        place = ops.Mul()(place, graph.constant(step))
+    first = graph.constant(starts) if isinstance(starts, int) else each(starts, which)
+    row = ops.Add()(each(old.starts, which), ops.Add()(first, place))
+    made: Value = ops.Gather(0)(values, row)
+    return made
+
+
+def spread(values: Value, layout: Layout) -> Value:
+    """A row of each sequence, `[B, ...]`, for each of its rows: `[total, ...]`."""
+    return each(of_count(values, layout), layout.owners[1])
+
+
+def of_count(values: Value, layout: Layout) -> Value:
+    """`[B, ...]` of another list that has as many sequences, which a guard checks."""
+    return common.reshape(values, (layout.count, *values.shape[1:]))
+
+
+# What a sequence is joined of: rows of its own, one row of its own, or the same rows for all.
+Part = tuple[Value, "Layout | None"]
+
+
+def joined(parts: Sequence[Part], new: Layout) -> Value:
+    """Sequences that lie one behind the other become one: `[total, ...]`.
+
+    A part is the rows of a list with its layout; without, `[n, ...]` which all have.
+    """
+    step, which = new.steps
+    row: Value | None = None
+    base: Dim = 0
+    before: Value = graph.constant(0)
+    for values, layout in parts:
+        own = ops.Sub()(step, before)
+        here = ops.Add()(own, common.size_value(base))
+        length: Value = common.size_value(values.shape[0])
+        if layout is not None:
+            here = ops.Add()(here, each(layout.starts, which))
+            length = each(layout.lengths, which)
+        row = here if row is None else ops.Where()(ops.Less()(step, before), row, here)
+        before = ops.Add()(before, length)
+        base = base + values.shape[0]
+    assert row is not None
+    made: Value = ops.Gather(0)(common.concat([values for values, _ in parts], 0), row)
     return made

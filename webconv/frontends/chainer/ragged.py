@@ -8,23 +8,16 @@ them is done on the whole. B sequences.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from webconv.frontends import common
+from webconv.frontends.chainer.by_sequence import LENGTH, SHAPES, Given, Site, by_sequence
 from webconv.frontends.chainer.functions.n_step import layers
-from webconv.frontends.chainer.packing import (
-    Layout,
-    extended,
-    filled,
-    flipped,
-    packed,
-    row_count,
-    taken,
-)
+from webconv.frontends.chainer.items import BARE, MANY, ONE, REFUSED, Item, Ragged
+from webconv.frontends.chainer.packing import Layout, Part, filled, joined, packed
 from webconv.frontends.chainer.registry import Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf
 from webconv.ir import dims, dtypes, graph, ops
@@ -32,68 +25,6 @@ from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Value
 from webconv.ir.op import TensorType
-
-# Functions of each element.
-ELEMENTWISE = frozenset(
-    (
-        *("Sigmoid", "Tanh", "ReLU", "ClippedReLU", "ELU", "HardSigmoid", "LeakyReLU", "Softplus"),
-        *("Neg", "Absolute", "Exp", "Expm1", "Log", "Log1p", "Sqrt", "Square", "Sin", "Cos", "Erf"),
-        *("AddConstant", "SubFromConstant", "MulConstant", "DivFromConstant", "PowVarConst"),
-        *("Add", "Sub", "Mul", "Div", "Maximum", "Minimum", "Clip", "Cast", "Identity"),
-    )
-)
-
-# Functions that compute each row of their first input by itself.
-BY_ROW = frozenset(
-    ("LinearFunction", "EmbedIDFunction", "LayerNormalization", "FixedBatchNormalization")
-)
-
-# Functions of a whole sequence: the operator, and what is no part of the sequence.
-POOLED: dict[str, tuple[Any, float]] = {
-    "Sum": (ops.ReduceSum, 0.0),
-    "Mean": (ops.ReduceSum, 0.0),
-    "Max": (ops.ReduceMax, -np.inf),
-    "Min": (ops.ReduceMin, np.inf),
-}
-
-# What an array of a list is: rows, one row `[1, ...]`, or a row without that axis.
-MANY, ONE, BARE = "many", "one", "bare"
-
-REFUSED = (
-    "a list of sequences may enter F.concat over axis 0, F.pad_sequence and L.NStep* as a whole, "
-    "and functions of each row one by one; give the arrays as arguments of their own "
-    "(forward(self, *xs)) to fix their number"
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Ragged:
-    """Sequences one after another: values `[total, ...]`; or, of each, only a row: `[B, ...]`."""
-
-    values: Value
-    layout: Layout
-    rows: str = MANY
-
-    def fits(self, other: Ragged) -> bool:
-        """True if rows of both are those of the same sequences."""
-        return self.layout is other.layout and self.rows == other.rows
-
-    @property
-    def items(self) -> list[Item]:
-        """The sequences."""
-        return [Item(self, k) for k in range(len(self.layout.example))]
-
-
-@dataclass(frozen=True, eq=False)
-class Item:
-    """A sequence of a list."""
-
-    of: Ragged
-    index: int
-
-    def same(self, other: Item) -> bool:
-        """True for the same sequence of the same list."""
-        return self.of is other.of and self.index == other.index
 
 
 def list_input(name: str, leaves: Sequence[Leaf], taken: Collection[str]) -> Ragged:
@@ -104,7 +35,8 @@ def list_input(name: str, leaves: Sequence[Leaf], taken: Collection[str]) -> Rag
         own += "_"
     lengths = graph.input(own, TensorType(dtypes.i32, (dims.symbol(f"{name}_count"),)))
     total = dims.symbol(f"{name}_total")
-    layout = Layout(name, lengths, total, tuple(len(leaf.array) for leaf in leaves))
+    example = tuple(len(leaf.array) for leaf in leaves)
+    layout = Layout(name, lengths, total, example, name)
     kind = TensorType(from_numpy(first.dtype), (layout.total, *first.shape[1:]))
     return Ragged(graph.input(name, kind), layout)
 
@@ -117,24 +49,31 @@ def is_ragged(arrays: Sequence[Any]) -> bool:
 
 
 class Lists:
-    """The lists of a chain, and what has been made of them."""
+    """The lists of a chain, and what has been made of them.
 
-    def __init__(self, lists: Sequence[Ragged]) -> None:
-        self._layouts = {r.layout.total: r.layout for r in lists}
-        self._made: dict[tuple[Any, ...], Ragged] = {}
+    `least` has the rows that the sequences of an input need at least, if more than one.
+    """
+
+    def __init__(self, lists: Sequence[Ragged], calls: Sequence[Call] = ()) -> None:
+        self._indexed = _indexed(calls)
+        self._layouts: dict[Any, Layout] = {r.layout.total: r.layout for r in lists}
+        self._made: dict[tuple[Any, ...], list[Ragged]] = {}
+        self.least: dict[str, int] = {}
 
     def applied(
         self, function: Convert, call: Call, made: dict[Any, Value], inputs: Sequence[Value | Item]
     ) -> Sequence[Value | Item] | None:
         """The outputs of a call that has to do with a list; None for others."""
         items = [v for v in inputs if isinstance(v, Item)]
+        if not items and _index(call) is not None:
+            return self._row(call, inputs[0])
         if not items:
-            return self._split(call, inputs[0]) if call.name == "SplitAxis" else None
+            return self._separated(call, inputs[0]) if inputs else None
         rest = [v for v in inputs if not isinstance(v, Item)]
         whole = self._whole(call, items, rest)
         if whole is not None:
             return whole if call.name != "NStep" else self._recurrent(call, made, items[0].of, rest)
-        return [self._single(function, call, made, inputs, items)]
+        return self._single(function, call, made, inputs, items)
 
     def _whole(
         self, call: Call, items: Sequence[Item], rest: Sequence[Value]
@@ -149,10 +88,15 @@ class Lists:
             return []
         if rest:
             return None
-        if call.name == "Concat" and at["axis"] == 0 and of.rows != BARE:
+        joins = call.name == "Vstack" or (call.name == "Concat" and at["axis"] == 0)
+        if joins and of.rows in (MANY, ONE):
             return [of.values]
-        if call.name == "Stack" and at["axis"] == 0 and of.rows == BARE:
-            return [of.values]
+        if joins and of.rows == BARE and (call.name == "Concat" or of.rank == 1):
+            return [of.values if call.name == "Vstack" else _end_to_end(of)]
+        if call.name == "Stack" and of.rows == BARE and at["axis"] in range(of.rank + 1):
+            return [common.move_axis(of.values, 0, at["axis"])]
+        if call.name == "Stack" and of.rows == ONE and at["axis"] == 0:
+            return [common.expand_dims(of.values, 1)]
         if call.name == "PadSequence" and of.rows == MANY and at["length"] is None:
             return [filled(of.values, of.layout, float(at["padding"]))[0]]
         return None
@@ -164,47 +108,137 @@ class Lists:
         made: dict[Any, Value],
         inputs: Sequence[Value | Item],
         items: Sequence[Item],
-    ) -> Item:
+    ) -> list[Value | Item]:
         """What is done to each sequence, done to all."""
-        first = items[0]
-        alike = all(v.index == first.index and v.of.fits(first.of) for v in items)
-        if not alike:
+        index = items[0].index
+        if any(v.index != index for v in items):
             raise UnsupportedError(REFUSED)
-        whole = tuple(v.of.values if isinstance(v, Item) else v for v in inputs)
-        key = (call.name, first.of.rows, repr(sorted(call.attributes.items())), *map(_sign, whole))
-        if key not in self._made:
-            found = self._joined(call, inputs, first.of) or _of_each(call, first.of)
-            if found is None:
-                if not _is_by_row(call, inputs, items):
-                    raise UnsupportedError(REFUSED)
-                y = function(Applied(call, made), *whole)
-                found = dataclasses.replace(first.of, values=y)
-            self._made[key] = found
-        return Item(self._made[key], first.index)
+        given: Given = [v.of if isinstance(v, Item) else v for v in inputs]
+        signs = [_sign(v) if isinstance(v, Value) else v for v in given]
+        tries = [*self._with_lengths(call, given[0], index)]
+        keys = [(c.name, repr(sorted(c.attributes.items())), target, *signs) for c, target in tries]
+        if not any(key in self._made for key in keys):
+            self._make(function, made, given, tries, keys)
+        found = next(self._made[key] for key in keys if key in self._made)
+        return [Item(of, index) for of in found]
 
-    def _joined(self, call: Call, inputs: Sequence[Value | Item], of: Ragged) -> Ragged | None:
-        """Each sequence between rows that are the same for all, as a mark of its end."""
-        if call.name != "Concat" or call.attributes["axis"] != 0 or of.rows != MANY:
+    def _make(
+        self,
+        function: Convert,
+        made: dict[Any, Value],
+        given: Given,
+        tries: Sequence[tuple[Call, Layout | None]],
+        keys: Sequence[tuple[Any, ...]],
+    ) -> None:
+        """Keep what the first of `tries` makes that is known."""
+
+        def apply(own: Call, *values: Value) -> Sequence[Value]:
+            y: Any = function(Applied(own, made), *values)
+            return tuple(y) if isinstance(y, tuple | list) else (y,)
+
+        site = Site(self._layouts, self._needs, apply)
+        for (call, target), key in zip(tries, keys, strict=True):
+            found = self._joined(call, given) or by_sequence(call, given, target, site)
+            if found:
+                self._made[key] = found
+                return
+        raise UnsupportedError(REFUSED)
+
+    def _with_lengths(
+        self, call: Call, of: Ragged | Value, index: int
+    ) -> Iterator[tuple[Call, Layout | None]]:
+        """The call, with the list whose lengths may stand in its shape, that of `of` first."""
+        name = SHAPES.get(call.name)
+        if name is None or not isinstance(of, Ragged) or not call.attributes[name]:
+            yield call, None
+            return
+        n, *rest = call.attributes[name]
+        layouts = [of.layout, *(v for v in self._layouts.values() if v is not of.layout)]
+        if of.rows != MANY and call.name == "Reshape":
+            layouts = []
+        for layout in layouts:
+            if layout.example[index : index + 1] == (n,):
+                attributes = {**call.attributes, name: (LENGTH, *rest)}
+                yield dataclasses.replace(call, attributes=attributes), layout
+        yield call, of.layout
+
+    def _needs(self, layout: Layout, rows: int) -> None:
+        """Note that sequences have so many rows at least."""
+        if layout.source is None:
+            if rows > 1:
+                raise UnsupportedError(
+                    f"it needs {rows} rows of a slice whose length is no fixed number less than "
+                    "that of its sequence"
+                )
+            return
+        least = rows - layout.more
+        if least > max(1, self.least.get(layout.source, 1)):
+            self.least[layout.source] = least
+
+    def _joined(self, call: Call, given: Given) -> list[Ragged] | None:
+        """Each sequence between others, or between rows that are the same for all."""
+        if call.name != "Concat" or call.attributes["axis"] != 0:
             return None
-        others = [v for v in inputs if isinstance(v, Value)]
-        if len(others) != len(inputs) - 1:
+        lists = [v for v in given if isinstance(v, Ragged)]
+        first = next((v for v in lists if v.rows == MANY), None)
+        if first is None or any(v.rows not in (MANY, ONE) for v in lists):
             return None
-        place = next(k for k, v in enumerate(inputs) if isinstance(v, Item))
-        before, after = others[:place], others[place:]
-        wanted = of.layout.longer(row_count(others))
+        sizes = [v.shape[0] for v in given if isinstance(v, Value) and v.shape]
+        counts = [n for n in sizes if isinstance(n, int)]
+        if len(lists) + len(counts) < len(given):
+            return None
+        rows = sum(v.rows == ONE for v in lists) + sum(counts)
+        wanted = _sum([v.layout for v in lists if v.rows == MANY], rows)
         layout = self._layouts.setdefault(wanted.total, wanted)
-        return Ragged(extended(before, of.values, after, of.layout, layout), layout)
+        ones = self._ones(first.layout)
+        parts: list[Part] = []
+        for v in given:
+            if isinstance(v, Value):
+                parts.append((v, None))
+            else:
+                parts.append((v.values, v.layout if v.rows == MANY else ones))
+        return [Ragged(joined(parts, layout), layout)]
 
-    def _split(self, call: Call, x: Value | Item) -> Sequence[Item] | None:
-        """A list again, cut where its sequences end."""
+    def _ones(self, layout: Layout) -> Layout:
+        """One row for each sequence."""
+        zero = graph.constant(0)
+        lengths = ops.Add()(ops.Mul()(layout.lengths, zero), graph.constant(1))
+        return Layout(f"{layout.name}_ones", lengths, layout.count, (1,) * len(layout.example))
+
+    def _separated(self, call: Call, x: Value | Item) -> Sequence[Item] | None:
+        """A list again, of rows that were joined, or of a row for each sequence."""
         assert isinstance(x, Value)
-        layout = self._layouts.get(x.shape[0]) if x.shape and call.attributes["axis"] == 0 else None
-        if layout is None or call.attributes["indices"] is None:
+        if not x.shape or call.attributes.get("axis") != 0:
             return None
-        ends = np.cumsum(layout.example)[:-1]
-        if not np.array_equal(np.asarray(call.attributes["indices"]), ends):
-            raise UnsupportedError("it cuts sequences at places that are not their ends")
-        return Ragged(x, layout).items
+        if call.name == "SplitAxis" and call.attributes["indices"] is not None:
+            layout = self._layouts.get(x.shape[0])
+            if layout is None:
+                return None
+            ends = np.cumsum(layout.example)[:-1]
+            if not np.array_equal(np.asarray(call.attributes["indices"]), ends):
+                raise UnsupportedError("it cuts sequences at places that are not their ends")
+            return Ragged(x, layout).items
+        kinds = {"Separate": BARE, "SplitAxis": ONE}
+        of = self._counted(x)
+        if of is None or call.name not in kinds or len(call.outputs) != len(of.example):
+            return None
+        return Ragged(x, of, kinds[call.name]).items
+
+    def _counted(self, x: Value) -> Layout | None:
+        """The list that has as many sequences as x has rows."""
+        return next((v for v in self._layouts.values() if v.count == x.shape[0]), None)
+
+    def _row(self, call: Call, x: Value | Item) -> Sequence[Item] | None:
+        """The row of a sequence, where a loop takes them all: `for h, y in zip(last, ys)`."""
+        assert isinstance(x, Value)
+        of = self._counted(x) if x.shape else None
+        taken = self._indexed.get(call.inputs[0], set())
+        if of is None or not taken.issuperset(range(len(of.example))):
+            return None
+        key = ("rows", x)
+        if key not in self._made:
+            self._made[key] = [Ragged(x, of, BARE)]
+        return [Item(self._made[key][0], int(call.attributes["slices"][0]))]
 
     def _recurrent(
         self, call: Call, made: dict[Any, Value], xs: Ragged, rest: Sequence[Value]
@@ -213,47 +247,45 @@ class Lists:
         given = call.attributes["given"]
         x, mask = filled(xs.values, xs.layout, 0.0, time_first=True)
         y, finals = layers(Applied(call, made), x, mask, list(rest[:given]), list(rest[given:]))
-        return [*finals, *Ragged(packed(y, xs.layout), xs.layout).items]
+        return [*finals, *Ragged(packed(y, xs.layout, time_first=True), xs.layout).items]
+
+
+def _index(call: Call) -> int | None:
+    """The number k of x[k]."""
+    slices = call.attributes.get("slices") if call.name == "GetItem" else None
+    plain = slices is not None and len(slices) == 1 and isinstance(slices[0], int | np.integer)
+    return int(slices[0]) if slices is not None and plain else None
+
+
+def _indexed(calls: Sequence[Call]) -> dict[int, set[int]]:
+    """By the number of a value, its rows that are taken one by one."""
+    found: dict[int, set[int]] = {}
+    for call in calls:
+        if (k := _index(call)) is not None:
+            found.setdefault(call.inputs[0], set()).add(k)
+    return found
+
+
+def _end_to_end(of: Ragged) -> Value:
+    """Arrays that are joined along their first axis."""
+    count, first, *rest = of.values.shape
+    return common.reshape(of.values, (count * first, *rest))
+
+
+def _sum(layouts: Sequence[Layout], rows: int) -> Layout:
+    """Sequences of several lists, one behind the other, and so many rows besides."""
+    first, *others = layouts
+    if not others:
+        return first.longer(rows) if rows else first
+    lengths, total, example = first.lengths, first.total, np.array(first.example)
+    for layout in others:
+        lengths, total = ops.Add()(lengths, layout.lengths), total + layout.total
+        example = example + np.array(layout.example)
+    name = "_and_".join(v.name for v in layouts)
+    both = Layout(name, lengths, total, tuple(example.tolist()))
+    return both.longer(rows) if rows else both
 
 
 def _sign(value: Value) -> Any:
     """What tells a value from others; constants that are equal are one."""
     return value.node.op if value.constant is not None else value
-
-
-def _is_by_row(call: Call, inputs: Sequence[Value | Item], items: Sequence[Item]) -> bool:
-    """True if the call computes each row of a list by itself."""
-    joins = call.name == "Concat" and len(items) == len(inputs)
-    along = call.name in ("Softmax", "LogSoftmax") or joins
-    known = ELEMENTWISE if items[0].of.rows == BARE else ELEMENTWISE | BY_ROW
-    if call.name in known:
-        return isinstance(inputs[0], Item) or call.name in ELEMENTWISE
-    return along and items[0].of.rows != BARE and call.attributes["axis"] != 0
-
-
-def _of_each(call: Call, of: Ragged) -> Ragged | None:
-    """A list of what each sequence becomes: one row, or the sequence backwards."""
-    slices = call.attributes.get("slices") if call.name == "GetItem" else None
-    backwards = slices is not None and [*slices] == [slice(None, None, -1)]
-    if of.rows == MANY and (backwards or (call.name == "Flip" and call.attributes["axis"] == 0)):
-        return Ragged(flipped(of.values, of.layout), of.layout)
-    if of.rows == MANY and slices is not None and [*slices] in ([0], [-1]):
-        return Ragged(taken(of.values, of.layout, int(slices[0])), of.layout, BARE)
-    floats = of.rows == MANY and of.values.type.dtype.is_float
-    if floats and call.name in POOLED and call.attributes["axis"] in (0, (0,)):
-        kept = ONE if call.attributes["keepdims"] else BARE
-        return Ragged(_pooled(call.name, of), of.layout, kept)
-    if of.rows == BARE and call.name == "ExpandDims" and call.attributes["axis"] == 0:
-        return Ragged(of.values, of.layout, ONE)
-    return None
-
-
-def _pooled(name: str, of: Ragged) -> Value:
-    """The sum, mean or an extreme over each sequence: `[B, ...]`."""
-    op, padding = POOLED[name]
-    y: Value = op((1,))(filled(of.values, of.layout, padding)[0])
-    if name != "Mean":
-        return y
-    lengths = common.cast(of.layout.lengths, y.type.dtype)
-    made: Value = ops.Div()(y, common.reshape(lengths, (of.layout.count, *[1] * (y.type.rank - 1))))
-    return made

@@ -27,7 +27,9 @@ def get_item(x: Value, items: Sequence[Any]) -> Value:
             shape.append(1)
             continue
         n = x.shape[axis]
-        if isinstance(item, slice):
+        if isinstance(item, slice) and item == slice(None):
+            shape.append(n)
+        elif isinstance(item, slice):
             step = 1 if item.step is None else int(item.step)
             spans[axis] = common.span(n, item.start, item.stop, step)
             shape.append(spans[axis].size)
