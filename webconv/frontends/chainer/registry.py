@@ -6,10 +6,13 @@ Chainer's object are those of the call: `call.axis`, `call.slices`. Sizes among 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+from webconv.frontends import common
 from webconv.frontends.chainer.tape import Call
+from webconv.ir.dtypes import DType
 from webconv.ir.graph import Value
 
 Convert: TypeAlias = Callable[..., Any]
@@ -45,10 +48,35 @@ def function(*names: str) -> Callable[[Function], Function]:
     """Register a function for classes of Chainer's functions."""
 
     def register(convert: Function) -> Function:
-        FUNCTIONS.update(dict.fromkeys(names, convert))
+        FUNCTIONS.update(dict.fromkeys(names, _with_mixed_floats(convert)))
         return convert
 
     return register
+
+
+def _with_mixed_floats(convert: Convert) -> Convert:
+    """`convert` for floats of several widths, as an f16 x with weights in f32 (`mixed16`).
+
+    Chainer computes in the widest, and its results are as wide as its first input.
+    """
+
+    @functools.wraps(convert)
+    def converted(call: Any, *inputs: Any) -> Any:
+        floats = [v.type.dtype for v in inputs if isinstance(v, Value) and v.type.dtype.is_float]
+        if len(set(floats)) < 2:
+            return convert(call, *inputs)
+        widest = max(floats, key=lambda dtype: dtype.bits)
+        made = convert(call, *(_cast(v, widest) for v in inputs))
+        if isinstance(made, tuple | list):
+            return tuple(_cast(v, floats[0]) for v in made)
+        return _cast(made, floats[0])
+
+    return converted
+
+
+def _cast(value: Any, dtype: DType) -> Any:
+    is_float = isinstance(value, Value) and value.type.dtype.is_float
+    return common.cast(value, dtype) if is_float else value
 
 
 class Applied:
