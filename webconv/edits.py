@@ -38,16 +38,28 @@ class Edits:
     names: Mapping[str, str] = field(default_factory=dict)
     stateful: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        if fixed := [name for name in self.cut_inputs if name in self.constants]:
+            rule = f"{fixed[0]!r} is made a constant, so no entry can take it as an input"
+            raise ModelFormatError(rule)
+
+    @property
+    def cut_inputs(self) -> list[str]:
+        """What entries take."""
+        return list(dict.fromkeys(n for inputs, _ in self.entries.values() for n in inputs))
+
 
 def edit(program: Program, edits: Edits) -> Program:
     """`program` with all `edits` made."""
     for name, value in edits.constants.items():
         program = fix_input(program, name, value)
+    given = edits.cut_inputs
+    wanted = {name for _, outputs in edits.entries.values() for name in outputs}
     for layer in edits.stateful:
-        program = make_stateful(program, layer)
-    given = {name for inputs, _ in edits.entries.values() for name in inputs}
+        program = make_stateful(program, layer, wanted)
     for source, target in edits.states.items():
         if source not in given:
+            _require(program, "inputs", source, given)
             program = carry_state(program, source, target)
     if edits.entries:
         program = cut_entries(program, _without_heads(edits))
@@ -89,8 +101,8 @@ def _names(program: Program, kind: str) -> list[str]:
     return list(dict.fromkeys(name for g in graphs for name in getattr(g, kind)))
 
 
-def _require(program: Program, kind: str, name: str) -> None:
-    known = _names(program, kind)
+def _require(program: Program, kind: str, name: str, more: Sequence[str] = ()) -> None:
+    known = list(dict.fromkeys([*_names(program, kind), *more]))
     if name not in known:
         raise ModelFormatError(f"there is no {kind[:-1]} {name!r}; there are {', '.join(known)}")
 

@@ -23,6 +23,8 @@ MOST_NAMES = 40
 def cut_entries(program: Program, cuts: Mapping[str, Cut]) -> Program:
     """Entries that compute some values from others; a value is an input's, output's or layer's."""
     entries = {name: _cut(program, name, *cut) for name, cut in cuts.items()}
+    for state in program.states:
+        entries = {name: _started(name, graph, state) for name, graph in entries.items()}
     used = {s for g in entries.values() for s in (*g.reads, *g.writes)}
     states = tuple(s for s in program.states if s.name in used)
     return replace(program, entries=entries, states=states, layers={})
@@ -43,8 +45,22 @@ def _cut(program: Program, entry: str, inputs: Sequence[str], outputs: Sequence[
     reads = {name: v for name, v in whole.reads.items() if v.node in reached}
     writes = substitute({name: v for name, v in whole.writes.items() if name in reads}, changes)
     own = {v.node for v in (*given.values(), *reads.values())}
-    _require_inputs(program, entry, own, (*results.values(), *writes.values()))
+    roots = (*results.values(), *writes.values())
+    _require_inputs(program, entry, own, roots)
+    reached = {*toposort(roots)}
+    idle = {name: sources[name] for name, v in given.items() if v.node not in reached}
+    _refuse_starts(program, entry, idle, reads)
     return Graph(given, results, reads, writes, lists=whole.lists.kept(given, results))
+
+
+def _started(entry: str, graph: Graph, state: State) -> Graph:
+    """`graph`, which writes the state where it gives what that starts at."""
+    if state.name not in graph.outputs:
+        return graph
+    if state.name in graph.reads:
+        rule = f"it goes on from the state {state.name!r}, so it cannot give where that starts"
+        raise ModelFormatError(f"entry {entry!r}: {rule}")
+    return _with_state(entry, graph, state, state.name)
 
 
 def _with_lengths(graph: Graph, inputs: Sequence[str]) -> list[str]:
@@ -98,7 +114,7 @@ def _instead(program: Program, nodes: Sequence[Node], missing: Sequence[Node]) -
         elif v not in seen:
             seen.add(v)
             stack += [u for u in v.node.inputs if u and u.node in alone]
-    return sorted(found)
+    return [name for name in names.values() if name in found]
 
 
 def _given(entry: str, name: str, value: Value) -> Value:
@@ -110,6 +126,18 @@ def _given(entry: str, name: str, value: Value) -> Value:
         rule = f"{name!r} is {value.type}, and no run can tell the symbols from {computed[0]}"
         raise ShapeError(f"entry {entry!r}: {rule}; cut at another layer, or give --input-shape")
     return new_input(name, value.type)
+
+
+def _refuse_starts(
+    program: Program, entry: str, idle: Mapping[str, Value], reads: Mapping[str, Value]
+) -> None:
+    """Raise ModelFormatError for an idle input that only says where a state starts that is read."""
+    for state in reads:
+        needed = {*toposort(program.layers.get(state, ()))}
+        for name, value in idle.items():
+            if value.node in needed:
+                rule = f"{name!r} says where {state!r} starts, but the entry goes on from a state"
+                raise ModelFormatError(f"entry {entry!r}: {rule}; an entry of its own must give it")
 
 
 def _is_symbol(size: Dim) -> bool:

@@ -5,7 +5,7 @@ A model that was trained on windows so becomes one that reads step by step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +23,13 @@ from webconv.passes.substitute import rewire_program
 NAMES = ("h", "c")
 
 
-def make_stateful(program: Program, layer: str) -> Program:
+def make_stateful(program: Program, layer: str, given: Collection[str] = ()) -> Program:
     """`program` with the states of its layer `layer` carried from run to run.
 
     They are called `<layer>/h` and, of an LSTM, `<layer>/c`, both [B, H]; where the layer has
     several such operators `<layer>/0/h` and so on. They start at what the initial states are, if
-    that is constant, else ModelFormatError; also for a layer without, or one that runs backwards.
+    that is constant. Where it is computed an entry must give it: `given` are the names of what
+    entries give. Else ModelFormatError; also for a layer without, or one that runs backwards.
     """
     count = len(_recurrent(program, layer))
     if not count:
@@ -39,7 +40,7 @@ def make_stateful(program: Program, layer: str) -> Program:
         # Found anew, since a change makes new nodes of all that come behind.
         node = _recurrent(program, layer)[k]
         _require_open(program, layer, node)
-        program = _carry(program, node, layer if count == 1 else f"{layer}/{k}")
+        program = _carry(program, node, layer if count == 1 else f"{layer}/{k}", given)
     return program
 
 
@@ -76,7 +77,7 @@ def _require_open(program: Program, layer: str, node: Node) -> None:
         raise ModelFormatError(f"layer {layer!r}: its states are carried already")
 
 
-def _carry(program: Program, node: Node, name: str) -> Program:
+def _carry(program: Program, node: Node, name: str, entries_give: Collection[str]) -> Program:
     """`program` with the states of one recurrent operator read and written."""
     op = node.op
     assert isinstance(op, Recurrent)
@@ -86,7 +87,12 @@ def _carry(program: Program, node: Node, name: str) -> Program:
     assert isinstance(r, Value)
     kind = TensorType(x.type.dtype, (x.shape[1], r.shape[-1]))
     names = [f"{name}/{own}" for own in NAMES[: op.states]]
-    states = [State(n, kind, _initial(n, v)) for n, v in zip(names, given, strict=True)]
+    computed = [n for n, v in zip(names, given, strict=True) if _is_computed(v)]
+    _require_given(program, computed, entries_give)
+    states = [
+        State(n, kind, None if n in computed else _initial(v))
+        for n, v in zip(names, given, strict=True)
+    ]
     reads = {n: new_input(n, kind) for n in names}
     held = [common.expand_dims(v, 0) for v in reads.values()]
     made = Node(op, (*fixed, *held, mask), node.name)  # type: ignore[arg-type]
@@ -104,15 +110,27 @@ def _carry(program: Program, node: Node, name: str) -> Program:
     return replace(rewired, entries=entries)
 
 
-def _initial(name: str, value: object) -> Array | None:
+def _is_computed(value: object) -> bool:
+    """True if what a state starts at depends on inputs."""
+    nodes = toposort([value]) if isinstance(value, Value) else []
+    return any(isinstance(n.op, Input) for n in nodes)
+
+
+def _require_given(program: Program, names: Sequence[str], given: Collection[str]) -> None:
+    """Raise ModelFormatError for a state that starts at what inputs say and no entry gives."""
+    if missing := [name for name in names if name not in given]:
+        rule = f"state {missing[0]!r}: its initial value is computed from inputs"
+        if missing[0] not in program.layers:
+            raise ModelFormatError(f"{rule}; carry that by --state instead")
+        entry = f"--entry start=...:{','.join(names)}"
+        raise ModelFormatError(f"{rule}; an entry must give it, as {entry} does")
+
+
+def _initial(value: object) -> Array | None:
     """The initial state [B, H] that is given as [1, B, H]; B is 1 where it is open."""
     if not isinstance(value, Value):
         return None
-    nodes = toposort([value])
-    if any(isinstance(n.op, Input) for n in nodes):
-        rule = "its initial value is computed from inputs; carry that by --state instead"
-        raise ModelFormatError(f"state {name!r}: {rule}")
-    graph = Graph({}, {name: value})
+    graph = Graph({}, {"initial": value})
     symbols: Sequence[str] = graph.free_symbols
     array = evaluate(graph, {}, dict.fromkeys(symbols, 1), np.float32)[value]
     return np.asarray(array[0], value.type.dtype.numpy)

@@ -305,6 +305,73 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert cli(["verify", str(out), "--browser", "none", *pairs]) == 1
 
 
+def captioned(cells: int) -> Any:
+    """A picture's feature is what all states start at; only the sequence is returned."""
+    feature, previous = keras.Input((READS,), name="read"), keras.Input((None, WRITES), name="x")
+    start = L.Dense(UNITS, "tanh")(feature)
+    if cells > 1:
+        parts = [L.LSTMCell(UNITS), L.GRUCell(UNITS)]
+        layer = L.RNN(parts, return_sequences=True, name="memory")
+        y = layer(previous, initial_state=[[start, start], start])
+    else:
+        layer = L.LSTM(UNITS, return_sequences=True, name="memory")
+        y = layer(previous, initial_state=[start, start])
+    inner = keras.Model([feature, previous], y, name="inner")
+    feature, previous = keras.Input((READS,), name="read"), keras.Input((None, WRITES), name="x")
+    return keras.Model([feature, previous], scores(inner([feature, previous])))
+
+
+@pytest.mark.parametrize(("cells", "suffix"), [(1, ".keras"), (2, ".h5")])
+def test_states_that_start_at_one_value(cells: int, suffix: str, tmp_path: Path) -> None:
+    """`memory/h` and `memory/c` are where a layer starts, also where it does not return them."""
+    model = captioned(cells)
+    randomise(model)
+    names = ["memory/h", "memory/c"]
+    if cells > 1:
+        names = ["inner/memory/0/h", "inner/memory/0/c", "inner/memory/1/h"]
+    layer = names[0].partition("/h")[0].removesuffix("/0")
+    arrays = [sample((2, READS), "float32"), sample((2, 3, WRITES), "float32", 2)]
+    want = called(model, arrays)[0]
+    program = load(saved(model, tmp_path, suffix))
+    entries = {"start": (["read"], names), "step": (["x"], ["scores"])}
+    cut = edit(program, Edits(entries=entries, stateful=(layer,)))
+    assert [s.name for s in cut.states] == names
+    runs = [next(instances(cut)).run]
+    held: dict[str, Array] = {}
+    runs.append(lambda given, entry: cut.run(given, entry, held))
+    for run in runs * 2:
+        assert run({"read": arrays[0]}, "start") == {}
+        for k in range(3):
+            (got,) = run({"x": arrays[1][:, k : k + 1]}, "step").values()
+            assert_close(got.astype(np.float32), want[:, k : k + 1])
+
+
+@pytest.mark.parametrize(
+    ("entries", "rule"),
+    [
+        (
+            {"step": (["x"], ["scores"])},
+            "'memory/h': its initial value is computed from inputs; an",
+        ),
+        (
+            {
+                "start": (["read"], ["memory/h", "memory/c"]),
+                "step": (["read", "x"], ["scores"]),
+            },
+            "entry 'step': 'read' says where 'memory/h' starts, but the entry goes on",
+        ),
+        (
+            {"both": (["read", "x"], ["scores", "memory/h", "memory/c"])},
+            "entry 'both': it goes on from the state 'memory/h', so it cannot give where",
+        ),
+    ],
+)
+def test_starts_that_make_no_sense(entries: Any, rule: str, tmp_path: Path) -> None:
+    program = load(saved(captioned(1), tmp_path, ".keras"))
+    with pytest.raises(ModelFormatError, match=rule):
+        edit(program, Edits(entries=entries, stateful=("memory",)))
+
+
 # -- names -----------------------------------------------------------------------------------------
 
 

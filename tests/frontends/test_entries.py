@@ -154,7 +154,7 @@ def test_from_the_command_line(trained: Any, tmp_path: Path) -> None:
         ),
         (
             {"e": (["previous"], ["dense"])},
-            "entry 'e' needs read as inputs too, or lstm.1, lstm.2 instead",
+            "entry 'e' needs read as inputs too, or lstm_1/h, lstm_1/c instead",
         ),
     ],
 )
@@ -413,11 +413,20 @@ def test_an_entry_that_only_writes_states(trained: Any, program: Program) -> Non
             ),
             "state 'lstm.1': no entry gives it without taking it",
         ),
+        (
+            Edits(entries=ENTRIES, states={"lstm_1.1": "lstm.1"}),
+            "there is no input 'lstm_1.1'; there are read, previous, lstm.1, lstm.2",
+        ),
     ],
 )
 def test_edits_that_make_no_sense(edits: Edits, rule: str, program: Program) -> None:
     with pytest.raises(ModelFormatError, match=rule):
         edit(program, edits)
+
+
+def test_an_input_of_an_entry_is_no_constant() -> None:
+    with pytest.raises(ModelFormatError, match="'read' is made a constant, so no entry can take"):
+        Edits(constants={"read": 0}, entries=ENTRIES)
 
 
 def test_python_takes_edits_of_all(program: Program, tmp_path: Path) -> None:

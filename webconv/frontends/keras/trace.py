@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from webconv.frontends.keras.arguments import bind_arguments
 from webconv.frontends.keras.errors import Problems, label, shown
 from webconv.frontends.keras.tree import Layer, Model, Ref, Tensor, flatten, map_leaves, refs
-from webconv.ir import graph
+from webconv.ir import graph, ops
 from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
 from webconv.ir.graph import Input, State, Value
 from webconv.ir.op import TensorType
+
+Found = TypeVar("Found")
 
 
 class Key(NamedTuple):
@@ -38,6 +40,8 @@ class Tracer:
         self.writes: dict[str, Value] = {}
         self.layers: dict[str, tuple[Value, ...]] = {}
         """What layers gave, by name; those inside of others as `outer/name`."""
+        self.starts: dict[str, dict[str, tuple[Value, ...]]] = {}
+        """Where the states of recurrent layers start that are given some, by layer and state."""
         self._path: list[str] = []
         self._owners: dict[str, Layer] = {}
 
@@ -68,6 +72,17 @@ class Tracer:
         """Make `value` the state's next value."""
         self.states.setdefault(name, State(name, value.type))
         self.writes[name] = value
+
+    def start_of(self, layer: Layer, state: str, value: Value) -> Value:
+        """`value` as what `layer` starts from, which entries may call `layer/state`.
+
+        It has a node of its own: h and c may start at one value, and go on apart.
+        """
+        path = self._path if self._path[-1:] == [layer.name] else [*self._path, layer.name]
+        found = self.starts.setdefault("/".join(path), {})
+        start: Value = ops.Reshape(value.shape)(value)
+        found[state] = (*found.get(state, ()), start)
+        return start
 
     def model(self, model: Model, inputs: Sequence[Tensor | None]) -> Any:
         """The outputs of `model` in the structure that its configuration gives them."""
@@ -144,10 +159,20 @@ class Tracer:
     @property
     def named(self) -> dict[str, tuple[Value, ...]]:
         """`layers`, and those inside of others by their own names where only one has it."""
-        inner = [full for full in self.layers if "/" in full]
-        count = Counter(full.rpartition("/")[2] for full in inner)
-        short = {full.rpartition("/")[2]: self.layers[full] for full in inner}
-        return {name: v for name, v in short.items() if count[name] == 1} | self.layers
+        states = {
+            f"{name}/{state}": v
+            for name, found in _with_short_names(self.starts).items()
+            for state, v in found.items()
+        }
+        return states | _with_short_names(self.layers)
+
+
+def _with_short_names(found: Mapping[str, Found]) -> dict[str, Found]:
+    """What is found by full names, and by their last part where only one ends in that."""
+    inner = [full for full in found if "/" in full]
+    count = Counter(full.rpartition("/")[2] for full in inner)
+    short = {full.rpartition("/")[2]: found[full] for full in inner}
+    return {**{name: v for name, v in short.items() if count[name] == 1}, **found}
 
 
 def _masked(outputs: Any, mask: Value | None, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 B batch, T query length, S key length, N heads, H size of a head. Masks are True where attention is
 allowed. Rows of which everything is masked attend equally to everything, as Keras's fused kernel
-has it; with scores returned, or dropout in the config, Keras gives 0 there, and so do we.
+has it; with scores returned, or dropout in the config, Keras 3 gives 0 there, and so do we.
 """
 
 from __future__ import annotations
@@ -175,6 +175,7 @@ def multi_head_attention(
     )
     mask = _all_of([mask, _flat_mask(attention_mask, len(axes))])
     zeros = dropout > 0 or return_attention_scores or rank != 3
+    zeros = zeros and layer.dialect.major == 3
     q = ops.Mul()(q, scalar(1 / math.sqrt(key_dim), q))
     y, weights = _heads(q, k, v, axes, mask, zeros)
     if use_gate:
@@ -311,7 +312,9 @@ def _attention_weights(config: Mapping[str, Any]) -> str:
     )
 
 
-MHA_IGNORES = "output_shape flash_attention seed"
+MHA_IGNORES = (
+    "output_shape flash_attention seed query_shape key_shape value_shape softmax_robust_masking"
+)
 RULES: Mapping[str, Rule] = {
     "Attention": Rule(attention, _attention_weights, "dropout seed"),
     "AdditiveAttention": Rule(additive_attention, "scale?use_scale", "dropout seed score_mode"),

@@ -13,6 +13,7 @@ from webconv.frontends.keras.layers.recurrent import (
     Masking,
     Result,
     Stack,
+    fit_together,
     masking_of,
     run,
     stack_of,
@@ -42,13 +43,14 @@ def bidirectional(
     for part, given in zip(parts, _halves(initial_state), strict=True):
         part.tracer = layer.tracer
         stacks.append(stack_of(part, steps, given))
-    result = _run_both(stacks, steps, masking)
-    for stack, finals in zip(stacks, result.states, strict=True):
+    results = _run_both(stacks, steps, masking)
+    states = [finals for result in results for finals in result.states]
+    for stack, finals in zip(stacks, states, strict=True):
         stack.keep(finals)
-    outputs = _merge(result, sequences, merge_mode, time_major)
+    outputs = _merge(results, sequences, merge_mode, time_major)
     tensors = [Tensor(v, mask if sequences else None) for v in outputs]
     if config.get("return_state", False):
-        return [*tensors, *(s for finals in result.states for s in finals)]
+        return [*tensors, *(s for finals in states for s in finals)]
     return tensors[0] if len(tensors) == 1 else tensors
 
 
@@ -59,28 +61,34 @@ def _halves(given: list[Value] | None) -> list[list[Value] | None]:
     return [given[:half], given[half:]]
 
 
-def _run_both(stacks: Sequence[Stack], x: Value, masking: Masking) -> Result:
-    """Both directions: one operator if each is a single cell, else one after the other."""
-    if all(len(stack.cells) == 1 for stack in stacks):
-        return run([stack.runs[0] for stack in stacks], x, masking)
-    results = [stack.over(x, masking) for stack in stacks]
-    y = common.concat([r.y for r in results], 2)
-    last = common.concat([r.last for r in results], 1)
-    return Result(y, last, [r.states[0] for r in results])
+def _run_both(stacks: Sequence[Stack], x: Value, masking: Masking) -> list[Result]:
+    """One result of both directions, or of each: where several cells run, or sizes differ."""
+    forward, backward = stacks
+    if len(forward.cells) == len(backward.cells) == 1:
+        both = [stack.runs[0] for stack in stacks]
+        if fit_together(both):
+            return [run(both, x, masking)]
+    return [stack.over(x, masking) for stack in stacks]
 
 
-def _merge(result: Result, sequences: bool, mode: str | None, time_major: bool) -> list[Value]:
+def _merge(
+    results: Sequence[Result], sequences: bool, mode: str | None, time_major: bool
+) -> list[Value]:
     """y [T, B, D, ...] or last [B, D, ...] with the directions merged."""
-    y, axis = (result.y, 2) if sequences else (result.last, 1)
+    axis = 2 if sequences else 1
+    found = [result.y if sequences else result.last for result in results]
     if sequences and not time_major:
-        y = common.swap_axes(y, 0, 1)
-    if mode is None:
-        return [common.at(y, axis, d) for d in range(2)]
-    if mode == "concat":
-        y = common.move_axis(y, axis, -2)
+        found = [common.swap_axes(y, 0, 1) for y in found]
+    if len(found) == 1 and mode == "concat":
+        y = common.move_axis(found[0], axis, -2)
         return [common.reshape(y, (*y.shape[:-2], y.shape[-2] * y.shape[-1]))]
+    parts = [common.at(y, axis, d) for y in found for d in range(2 // len(found))]
+    if mode is None:
+        return parts
+    if mode == "concat":
+        return [common.concat(parts, -1)]
     merge = {"sum": ops.ReduceSum, "ave": ops.ReduceMean, "mul": ops.ReduceProd}[mode]
-    return [merge((axis,))(y)]
+    return [merge((axis,))(common.stack(parts, axis))]
 
 
 def _both(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -55,20 +55,15 @@ class Masking:
 
 
 def run(runs: Sequence[Run], x: Value, masking: Masking) -> Result:
-    """Runs cells over x [T, B, ...]: as one operator where they fit together."""
+    """Runs one cell over x [T, B, ...], or both directions of one operator."""
     fused = [r.cell.fused for r in runs]
-    one_op = len(runs) == 1 or _fit_together(runs)
-    if all(fused) and one_op:
+    if all(fused):
         return _run_fused(runs, [f for f in fused if f], x, masking)
-    if len(runs) == 1:
-        return scan(runs[0], x, masking)
-    results = [run([r], x, masking) for r in runs]
-    y = common.concat([r.y for r in results], 2)
-    last = common.concat([r.last for r in results], 1)
-    return Result(y, last, [r.states[0] for r in results])
+    (one,) = runs
+    return scan(one, x, masking)
 
 
-def _fit_together(runs: Sequence[Run]) -> bool:
+def fit_together(runs: Sequence[Run]) -> bool:
     """True if two runs are the two directions of one operator."""
     forward, backward = runs
     a, b = forward.cell.fused, backward.cell.fused
@@ -186,9 +181,15 @@ def stack_of(layer: Layer, x: Value, given: Sequence[Value] | None) -> Stack:
 
 
 def _state_names(layer: Layer, cells: Sequence[tuple[Layer, Cell]]) -> list[str]:
-    several, own = len(cells) > 1, layer.tracer.own_name(layer)
+    own = layer.tracer.own_name(layer)
+    return [f"{own}/{name}" for name in _own_names(cells)]
+
+
+def _own_names(cells: Sequence[tuple[Layer, Cell]]) -> list[str]:
+    """What the states are called within their layer: `h` and `c`, of several cells `0/h`."""
+    several = len(cells) > 1
     return [
-        f"{own}/{k}/{name}" if several else f"{own}/{name}"
+        f"{k}/{name}" if several else name
         for k, (_, cell) in enumerate(cells)
         for name in cell.names
     ]
@@ -198,19 +199,39 @@ def _initial_states(
     layer: Layer, cells: Sequence[tuple[Layer, Cell]], x: Value, given: Sequence[Value] | None
 ) -> list[list[Value] | None]:
     counts = [len(cell.names) for _, cell in cells]
+    stateful = layer.config.get("stateful", False)
     if given:
         if len(given) != sum(counts):
             raise ShapeError(f"{sum(counts)} initial states are needed, but {len(given)} are given")
         flat = [common.cast(s, layer.dtype) for s in given]
-    elif layer.config.get("stateful", False):
-        shapes = [shape for _, cell in cells for shape in cell.shapes(x)]
-        types = [TensorType(layer.dtype, (x.shape[1], *shape)) for shape in shapes]
-        names = _state_names(layer, cells)
-        flat = [layer.tracer.read_state(n, t) for n, t in zip(names, types, strict=True)]
+        if not stateful:
+            names = _own_names(cells)
+            flat = [layer.tracer.start_of(layer, n, s) for n, s in zip(names, flat, strict=True)]
+        elif layer.dialect.is_tf_keras:
+            flat = _unless_carried(_held_states(layer, cells, x), flat)
+    elif stateful:
+        flat = _held_states(layer, cells, x)
     else:
         return [None] * len(cells)
     rest = iter(flat)
     return [[next(rest) for _ in range(n)] for n in counts]
+
+
+def _held_states(layer: Layer, cells: Sequence[tuple[Layer, Cell]], x: Value) -> list[Value]:
+    """What the last run left."""
+    shapes = [shape for _, cell in cells for shape in cell.shapes(x)]
+    types = [TensorType(layer.dtype, (x.shape[1], *shape)) for shape in shapes]
+    names = _state_names(layer, cells)
+    return [layer.tracer.read_state(n, t) for n, t in zip(names, types, strict=True)]
+
+
+def _unless_carried(held: Sequence[Value], given: Sequence[Value]) -> list[Value]:
+    """The states that a call gives, where the last run left zeros only: so it is in tf.keras."""
+    carried = common.not_equal(*[scalar(0, held[0])] * 2)
+    for state in held:
+        size = ops.ReduceMax(tuple(range(state.type.rank)))(ops.Abs()(state))
+        carried = ops.Or()(carried, common.not_equal(size, scalar(0, size)))
+    return [ops.Where()(carried, h, g) for h, g in zip(held, given, strict=True)]
 
 
 def rnn(
