@@ -257,7 +257,7 @@ class Program:
 
     After `webconv.passes.stages` an entry with host operators is in `schedules`, and its stages are
     among the entries. `layers` has the values that a frontend knows by the names of the model: what
-    edits may cut at; passes drop it.
+    edits may cut at; `notes` are lines that it has to tell the user. Passes drop both.
     """
 
     entries: Mapping[str, Graph]
@@ -265,6 +265,7 @@ class Program:
     name: str = "model"
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     layers: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = {s.name for s in self.states}

@@ -142,7 +142,9 @@ def _compile(
         program, digest = _edited(model, options.get("edits")), _program_digest(model)
     else:
         program, digest = load(model, **options), _file_digest(Path(model))
-    return compile_program(program, name, digest, backends, on_step)
+    contents = compile_program(program, name, digest, backends, on_step)
+    notes = {"notes": [*program.notes]} if program.notes else {}
+    return replace(contents, manifest={**contents.manifest, **notes})
 
 
 def compile_program(

@@ -87,6 +87,8 @@ def describe(bundle: Bundle, console: Console) -> None:
     m = bundle.manifest
     before, after = m["nodes"]
     console.say(f"{m['name']}: {m['parameters']:,} parameters, {before} nodes, {after} compiled")
+    for note in m.get("notes", ()):
+        console.say(note)
     console.say()
     stats = {backend: part["stats"] for backend, part in m["backends"].items()}
     console.table(HEADERS, figures(stats))

@@ -112,6 +112,8 @@ def _telling(traced: Traced, base: Tape, looped: Collection[str]) -> Iterator[di
     yield from ({**least, name: n} for name, n in far.items())
     yield from ({**example, name: n} for name, n in least.items())
     yield {name: 2 * n + 1 for name, n in example.items()}
+    # What must be a multiple of something may be so in the example.
+    yield {name: 2 * n for name, n in example.items()}
 
 
 def _work(node: Node, sizes: Sizes) -> float:
