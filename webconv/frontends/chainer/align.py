@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,9 @@ def samples_of(
     near: list[dict[str, int]] = [{}, {}]
     for k, (name, n) in enumerate(sizes.items()):
         far = 2 * n + 3 + k
-        tries = dict.fromkeys((n + 1, n + 2, far, n - 1, n - 2, (n + 1) // 2))
-        good = [m for m in tries if m != n and m >= 1 and fits({**base, name: m})][:3]
+        tries = (n + 1, n + 2, far, n - 1, n - 2, (n + 1) // 2, *multiples(n))
+        fitting = (m for m in dict.fromkeys(tries) if m != n and m >= 1 and fits({**base, name: m}))
+        good = [*itertools.islice(fitting, 3)]
         # Of too few, what is too large is told by its call.
         good = good if len(good) > 1 else [n + 1, far]
         found += [{**base, name: m} for m in good]
@@ -52,6 +53,13 @@ def samples_of(
         )
         found += [s if fits(s) else other for s, other in zip(apart, near, strict=True)]
     return found
+
+
+def multiples(n: int) -> Iterator[int]:
+    """Sizes that a chain may take which halves its arrays and doubles them again."""
+    for step in (4, 8, 16, 32):
+        if n % step == 0:
+            yield from (n + step, n - step, n + 2 * step)
 
 
 def fit(values: Sequence[int], samples: Sequence[Sample]) -> Dim:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from webconv.frontends.chainer.agreement import check_agreement, compare
-from webconv.frontends.chainer.align import Mismatch, aligned, samples_of
+from webconv.frontends.chainer.align import Mismatch, aligned, multiples, samples_of
 from webconv.frontends.chainer.convert import check, convert
+from webconv.frontends.chainer.fixed import with_notes
 from webconv.frontends.chainer.links import shown, stripped, with_common_layers
-from webconv.frontends.chainer.opening import REFUSALS, SHORT, opened
+from webconv.frontends.chainer.opening import REFUSALS, SHORT, Axis, opened
 from webconv.frontends.chainer.registry import FUNCTIONS, Convert
 from webconv.frontends.chainer.states import with_first_call
 from webconv.frontends.chainer.tape import Tape
@@ -40,7 +41,9 @@ def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Pro
         with contextlib.suppress(*REFUSALS):
             return finish(listed, *converted(listed))
     program, base = converted(traced)
-    return opened(traced, program, base, converted, finish) or finish(traced, program, base)
+    reasons: dict[Axis, str] = {}
+    made = opened(traced, program, base, converted, finish, reasons)
+    return with_notes(traced, made or finish(traced, program, base), reasons)
 
 
 def _finished(
@@ -126,8 +129,8 @@ def _divided(traced: Traced, base: Tape) -> tuple[dict[str, int], dict[str, int]
     open_: dict[str, int] = {}
     looped: dict[str, int] = {}
     for symbol, size in traced.sizes.items():
-        longer = {**traced.sizes, symbol: size + 1}
-        other = longer if size == 1 or traced.takes(longer) else {**longer, symbol: size - 1}
+        others = [{**traced.sizes, symbol: n} for n in (size + 1, size - 1, *multiples(size)) if n]
+        other = next((sizes for sizes in others if traced.takes(sizes)), others[0])
         same = [c.name for c in traced.tape(other).calls] == [c.name for c in base.calls]
         (open_ if same else looped)[symbol] = size
     return open_, looped

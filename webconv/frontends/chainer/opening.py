@@ -38,7 +38,12 @@ Finish = Callable[["Traced", Program, Tape], Program]
 
 
 def opened(
-    traced: Traced, program: Program, base: Tape, convert: Convert, finish: Finish
+    traced: Traced,
+    program: Program,
+    base: Tape,
+    convert: Convert,
+    finish: Finish,
+    reasons: dict[Axis, str],
 ) -> Program | None:
     """The program with open sizes, converted and finished; None if they stay as they are.
 
@@ -56,6 +61,10 @@ def opened(
         if isinstance(n.op, Recurrent) and n.inputs[0] is not None
     }
     probes = _Probes(traced, base)
+    steps = _steps(recognised)
+    for axis, failure in probes.failures.items():
+        if axis[1] == 0 or probes.sizes[axis] in steps:
+            reasons[axis] = failure
     for names in _proposals(probes, batches):
         candidate = named(traced, names)
         sizes = {name: probes.sizes[axis] for axis, name in names.items()}
@@ -65,9 +74,16 @@ def opened(
             other = {name: 2 * n + 1 for name, n in sizes.items()}
             compare(made, candidate.arrays(other), candidate.tape(other))
             return finish(candidate, made, tape)
-        except REFUSALS:
-            continue
+        except REFUSALS as error:
+            for axis in names:
+                reasons.setdefault(axis, str(error))
     return None
+
+
+def _steps(program: Program) -> set[object]:
+    """How many steps the loops have."""
+    loops = [n.inputs[0] for n in program.main.nodes if isinstance(n.op, Recurrent)]
+    return {x.shape[0] for x in loops if x is not None}
 
 
 def named(traced: Traced, names: Names) -> Traced:
@@ -105,17 +121,19 @@ class _Probes:
             for k, n in enumerate(array.shape)
             if n
         }
+        self.failures: dict[Axis, str] = {}
         self._alone = {axis: self._longer([axis]) for axis in self.sizes}
 
     def _longer(self, axes: Sequence[Axis]) -> bool | None:
         """True if the call has other steps with one more, None if it fails."""
-        candidate = named(self._traced, dict.fromkeys(axes, "longer"))
-        n = candidate.sizes["longer"]
+        candidate = named(self._traced, dict.fromkeys(axes, "size"))
+        n = candidate.sizes["size"]
         try:
             shown = n == self.sizes[axes[0]]
-            calls = self._calls if shown else _calls(candidate.tape({"longer": n}))
-            return _calls(candidate.tape({"longer": n + 1})) != calls
-        except REFUSALS:
+            calls = self._calls if shown else _calls(candidate.tape({"size": n}))
+            return _calls(candidate.tape({"size": n + 1})) != calls
+        except REFUSALS as error:
+            self.failures.update((axis, str(error)) for axis in axes if len(axes) == 1)
             return None
 
     def batch(self, sizes: Iterable[object]) -> list[Axis]:
