@@ -211,8 +211,8 @@ class Cut:
         start, end = steps.ends
         kept = sorted({k for k in range(start) if inputs[k] in found} | {*carries})
         own = {
-            v: graphs.input(f"given_{k}", TensorType(v.type.dtype, v.shape))
-            for k, v in enumerate(self.given)
+            v: graphs.input(f"given_{k}", TensorType(v.type.dtype, given.shape[1:]))
+            for k, (v, given) in enumerate(self.given.items())
             if v in found
         }
         sequences = [v for v in inputs[start:end] if v in found]
