@@ -2,15 +2,17 @@
 
 Exporters unroll a recurrence (`static_rnn` of TensorFlow, cells in a Python loop) or put one step
 into the body of a Scan (`dynamic_rnn`). Either becomes one recurrent operator: the weights are
-gathered, the gates brought into order, what is added to a gate goes into its bias.
+gathered, the gates brought into order, what is added to a gate goes into its bias. Steps of another
+form that are unrolled, or cells with a mask around them, become a Scan first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from webconv.ir import ops
-from webconv.ir.graph import Graph, Program
+from webconv.ir.graph import Graph, Node, Program
 from webconv.passes.algebra import add_negative, drop_cast, drop_identity
 from webconv.passes.constants import fold_constants
 from webconv.passes.driver import Explain, Refusal, expect, rewrite
@@ -18,6 +20,8 @@ from webconv.passes.movement import MOVEMENT
 from webconv.passes.recurrences_bodies import step_by_counter, take_constants
 from webconv.passes.recurrences_cells import Cell, Cells
 from webconv.passes.recurrences_layers import Layer, layers
+from webconv.passes.recurrences_loops import rolled
+from webconv.passes.recurrences_masks import choose_by_mask, narrow_condition
 from webconv.passes.recurrences_scan import reached, scan_layer
 from webconv.passes.recurrences_stacks import stack_of_results, stack_of_shapes
 from webconv.passes.recurrences_steps import last_of_steps, stack_of_steps, step, step_by_index
@@ -33,6 +37,8 @@ PREPARE = (
     add_negative,
     drop_identity,
     drop_cast,
+    choose_by_mask,
+    narrow_condition,
     *MOVEMENT,
 )
 
@@ -100,19 +106,24 @@ def _recognised(graph: Graph, found: Recognition) -> Graph:
     cells = Cells()
     while True:
         refused: dict[str, str] = {}
-        changed = _next_layer(graph, cells, found, refused)
+        changed = _next_layer(graph, cells, found, refused, 2)
         changed = changed or _next_scan(graph, cells, found, refused)
+        changed = changed or _next_loop(graph, cells, found, refused)
+        # A single cell may be a step of a loop of another form, so those come last.
+        changed = changed or _next_layer(graph, cells, found, refused, 1)
         if changed is None:
-            found.refused |= refused
+            found.refused = refused | found.refused
             return graph
         graph = changed
 
 
 def _next_layer(
-    graph: Graph, cells: Cells, found: Recognition, refused: dict[str, str]
+    graph: Graph, cells: Cells, found: Recognition, refused: dict[str, str], fewest: int
 ) -> Graph | None:
-    """`graph` with its first layer that is written out as an operator."""
+    """`graph` with its first layer of so many cells that is written out as an operator."""
     for layer in layers(cells.of(graph, refused)):
+        if len(layer.cells) < fewest:
+            continue
         try:
             changed = _replaced(graph, layer)
         except Refusal as refusal:
@@ -127,14 +138,44 @@ def _next_scan(
     graph: Graph, cells: Cells, found: Recognition, refused: dict[str, str]
 ) -> Graph | None:
     """`graph` with the first cell in a Scan's body as an operator."""
-    read = {v for node in graph.nodes for v in node.inputs}
-    read |= {*graph.outputs.values(), *graph.writes.values()}
     for node in graph.nodes:
         if isinstance(node.op, ops.Scan):
-            taken = scan_layer(node, cells, read.__contains__, refused)
-            if taken is not None:
-                found.add(taken.cell, 1)
-                return rewire(graph, taken.changes)
+            changed = _without_cell(graph, node, cells, found, refused, 1)
+            if changed is not None:
+                return changed
+    return None
+
+
+def _without_cell(
+    graph: Graph,
+    scan: Node,
+    cells: Cells,
+    found: Recognition,
+    refused: dict[str, str],
+    count: int,
+) -> Graph | None:
+    """`graph` with the first cell of a Scan as an operator; it is written out `count` times."""
+    read = {v for node in graph.nodes for v in node.inputs}
+    read |= {*graph.outputs.values(), *graph.writes.values()}
+    taken = scan_layer(scan, cells, read.__contains__, refused)
+    if taken is None:
+        return None
+    found.add(taken.cell, count)
+    return rewire(graph, taken.changes)
+
+
+def _next_loop(
+    graph: Graph, cells: Cells, found: Recognition, refused: Mapping[str, str]
+) -> Graph | None:
+    """`graph` with a loop that is written out as an operator, or as a Scan."""
+    for changed, scan, count in rolled(graph, deep=True):
+        without = _without_cell(changed, scan, cells, found, {}, count)
+        if without is not None:
+            return without
+    for changed, scan, count in rolled(graph, deep=False):
+        found.layers.append(Recognised("Scan", scan.name, count))
+        found.refused |= refused
+        return changed
     return None
 
 

@@ -191,7 +191,7 @@ class Cells:
 
     def gru(self, h: Value) -> Iterator[Cell]:
         """h = z * h' + (1 - z) * n, with n = tanh(x + (r * h') w) or tanh(x + r * (h' w))"""
-        for update, a, b in _mixes(h):
+        for update, a, b in mixes(h):
             for old, new, mixes_new in ((a, b, False), (b, a, True)):
                 z, n = self.gate(update), self.gate(new)
                 if z and n:
@@ -249,7 +249,7 @@ def _orders(value: Value, kind: type[Any]) -> Iterator[tuple[Value, Value]]:
         yield b, a
 
 
-def _mixes(value: Value) -> Iterator[tuple[Value, Value, Value]]:
+def mixes(value: Value) -> Iterator[tuple[Value, Value, Value]]:
     """z, a and b where `value` is z * a + (1 - z) * b."""
     for first, second in _orders(value, ops.Add):
         for rest, b in _orders(second, ops.Mul):

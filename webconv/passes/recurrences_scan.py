@@ -107,7 +107,7 @@ def scan_layer(
         try:
             taken = _taken(steps, cell, read)
         except Refusal as refusal:
-            refused[cell.name] = str(refusal)
+            refused.setdefault(cell.name, str(refusal))
             continue
         if taken is not None:
             return taken

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from webconv.ir import ops
 from webconv.ir.dims import Dim
-from webconv.ir.graph import Node, Value
+from webconv.ir.graph import Node, Value, constant
 from webconv.ir.op import Op, normalise_axis
+from webconv.ir.ops.reduction import Reduce
 from webconv.passes.driver import Uses
 from webconv.passes.recurrences_steps import common_sequence, moved, reshaped
 
@@ -21,12 +24,14 @@ def stack_of_results(node: Node, uses: Uses) -> Value | None:
     match node:
         case Node(ops.Concat(axis), [Value() as first, _, *_] as parts):
             axis = normalise_axis(axis, first.type.rank)
-            steps = [_without(v, axis) for v in parts if v is not None]
-            results = [v for v in steps if v is not None]
+            results = [_without(v, axis) for v in parts if v is not None and v.shape[axis] == 1]
             if len(results) < len(parts) or any(v.type != results[0].type for v in results):
                 return None
             lifted = _lifted(results)
-            return None if lifted is None else moved(lifted, 0, axis)
+            if lifted is None:
+                return None
+            rest = [n for a, n in enumerate(first.shape) if a != axis]
+            return moved(reshaped(lifted, (len(parts), *rest)), 0, axis)
     return None
 
 
@@ -46,19 +51,20 @@ def stack_of_shapes(node: Node, uses: Uses) -> Value | None:
     return None
 
 
-def _without(value: Value, axis: int) -> Value | None:
-    """What `value` is with a new axis of size 1, if that is all it is."""
-    if value.shape[axis] != 1:
-        return None
+def _without(value: Value, axis: int) -> Value:
+    """What `value` is with a new axis of size 1, if that is all it is; else `value` itself."""
     rest = (*value.shape[:axis], *value.shape[axis + 1 :])
     match value:
         case Value(Node(ops.Reshape(), [Value() as x])) if x.shape == rest:
             return x
-    return None
+    return value
 
 
 def stack(values: Sequence[Value]) -> Value:
     """Values along a new first axis."""
+    arrays = [v.constant for v in values]
+    if all(array is not None for array in arrays):
+        return constant(np.stack(arrays), values[0].node.name)  # type: ignore[arg-type]
     parts = [reshaped(v, (1, *v.shape)) for v in values]
     made: Value = ops.Concat(0)(*parts)
     return made
@@ -105,6 +111,11 @@ def with_steps(
             return op if shared and ranks == {rank} else None
         case ops.Reshape(target):
             return ops.Reshape((count, *target))
+        case ops.Expand(target) if ranks == {rank}:
+            return ops.Expand((count, *target))
+        case Reduce():
+            (inner,) = ranks
+            return replace(op, axes=tuple(a + 1 for a in op.normal_axes(inner)))
         case ops.Transpose(order):
             return ops.Transpose((0, *(a + 1 for a in order)))
         case ops.Slice(starts, sizes, steps):

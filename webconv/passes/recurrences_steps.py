@@ -79,7 +79,7 @@ def stack_of_steps(node: Node, uses: Uses) -> Value | None:
 
 
 def last_of_steps(node: Node, uses: Uses) -> Value | None:
-    """y[T - 1] -> the final state, for y of a recurrent operator
+    """y[T - 1] -> the final state, for y of a recurrent operator or a Scan that is this state
 
     Of no steps, which a loop may have at other sizes, there is no last; the final state is the
     initial one then, as it is in the loop.
@@ -90,15 +90,26 @@ def last_of_steps(node: Node, uses: Uses) -> Value | None:
             match x:
                 case Value(Node(ops.Reshape(), [Value() as inner])) if _same(x.shape, inner.shape):
                     y = inner
-            made = y.node
-            if not isinstance(made.op, Recurrent) or y is not made.outputs[0]:
-                return None
             steps, *rest = x.shape
             whole = starts[1:] == (0,) * len(rest) and sizes == (1, *rest)
             last = isinstance(steps, int) and starts[0] == steps - 1 and x.shape[0] == y.shape[0]
+            final = _final_state(y) if whole and last else None
+            return None if final is None else reshaped(final, sizes)
+    return None
+
+
+def _final_state(y: Value) -> Value | None:
+    """The final state that the last of the steps in `y` is, if it is one."""
+    made = y.node
+    match made.op:
+        case Recurrent(direction="forward", masked_output=masked) if y is made.outputs[0]:
             _, _, mask = made.op.split(made.inputs)
-            if made.op.direction == "forward" and mask is None and whole and last:
-                return reshaped(made.outputs[1], sizes)
+            return made.outputs[1] if mask is None or masked == "hold" else None
+        case ops.Scan(body, carries, _, False) if y.index >= carries:
+            results = [*body.outputs.values()]
+            shown = results[y.index]
+            found = (k for k in range(carries) if results[k] is shown)
+            return next((made.outputs[k] for k in found), None)
     return None
 
 

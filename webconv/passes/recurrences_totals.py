@@ -29,7 +29,17 @@ FEWEST_TERMS = 3
 
 
 def totals_of_steps(graph: Graph) -> Graph:
-    """`graph` with chains such as `x[0] + x[1] + x[2]` as reductions over the steps."""
+    """`graph` with chains such as `x[0] + x[1] + x[2]` as reductions over the steps.
+
+    What a total is computed of may hold totals as well, which the next round finds.
+    """
+    while (changed := _with_totals(graph)) is not graph:
+        graph = changed
+    return graph
+
+
+def _with_totals(graph: Graph) -> Graph:
+    """`graph` with the chains that lie in no other's terms as reductions."""
     readers = Counter(v for node in graph.nodes for v in node.inputs if v is not None)
     readers.update([*graph.outputs.values(), *graph.writes.values()])
     changes: dict[Value, Value] = {}

@@ -21,6 +21,7 @@ from webconv.frontends.chainer.traced import Sizes, Traced
 from webconv.frontends.chainer.unify import unified
 from webconv.ir.errors import ModelFormatError, UnsupportedError
 from webconv.ir.graph import Program, content_digest
+from webconv.ir.ops.control import Scan
 from webconv.ir.text import print_program
 from webconv.passes.recurrences import recognise_recurrences
 
@@ -179,12 +180,25 @@ def _with_steps(
 
 
 def _unified(programs: Sequence[Program], samples: Sequence[Sizes]) -> Program:
-    """One program of several lengths, with its layers if they are alike too."""
+    """One program of several lengths, with its layers if they are alike too.
+
+    What a link gives before a mask holds its states is no result of a recurrent operator, and it
+    is better to have that.
+    """
     try:
         made = unified([recognise_recurrences(shown(p)) for p in programs], samples)
-        return stripped(made, programs[0])
     except Mismatch:
         return unified([recognise_recurrences(p) for p in programs], samples)
+    if scans := _scans(made):
+        with contextlib.suppress(Mismatch):
+            plain = unified([recognise_recurrences(p) for p in programs], samples)
+            if _scans(plain) < scans:
+                return plain
+    return stripped(made, programs[0])
+
+
+def _scans(program: Program) -> int:
+    return sum(isinstance(n.op, Scan) for n in program.main.nodes)
 
 
 def _aligned_tape(traced: Traced, open_: dict[str, int], fixed: Sizes) -> Tape:

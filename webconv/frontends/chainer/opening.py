@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, islice, product
 from typing import TYPE_CHECKING, Any
 
 from webconv.frontends.chainer.agreement import compare
@@ -17,6 +18,7 @@ from webconv.frontends.chainer.example import example, resized
 from webconv.frontends.chainer.tape import Tape
 from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
 from webconv.ir.graph import Program
+from webconv.ir.ops.control import Scan
 from webconv.ir.ops.recurrent import Recurrent
 from webconv.passes.recurrences import recognise
 
@@ -28,6 +30,9 @@ REFUSALS = (UnsupportedError, ModelFormatError, ShapeError)
 
 # Longer sequences take a while to trace.
 SHORT = 8
+
+# Ways to choose axes of one size that may be those of a loop.
+MOST_GROUPS = 12
 
 # An axis of an input, by its name.
 Axis = tuple[str, int]
@@ -55,17 +60,12 @@ def opened(
     recognised, found = recognise(program)
     if not found.layers:
         return None
-    batches = {
-        n.inputs[0].shape[1]
-        for n in recognised.main.nodes
-        if isinstance(n.op, Recurrent) and n.inputs[0] is not None
-    }
     probes = _Probes(traced, base)
     steps = _steps(recognised)
     for axis, failure in probes.failures.items():
         if axis[1] == 0 or probes.sizes[axis] in steps:
             reasons[axis] = failure
-    for names in _proposals(probes, batches):
+    for names in _proposals(probes, _batches(recognised)):
         candidate = named(traced, names)
         sizes = {name: probes.sizes[axis] for axis, name in names.items()}
         try:
@@ -84,6 +84,18 @@ def _steps(program: Program) -> set[object]:
     """How many steps the loops have."""
     loops = [n.inputs[0] for n in program.main.nodes if isinstance(n.op, Recurrent)]
     return {x.shape[0] for x in loops if x is not None}
+
+
+def _batches(program: Program) -> set[object]:
+    """The sizes of what may be the batch of loops."""
+    found: set[object] = set()
+    for node in program.main.nodes:
+        if isinstance(node.op, Recurrent) and node.inputs[0] is not None:
+            found.add(node.inputs[0].shape[1])
+        if isinstance(node.op, Scan):
+            states = node.inputs[: node.op.carries]
+            found |= {v.shape[0] for v in states if v is not None and v.shape}
+    return found
 
 
 def named(traced: Traced, names: Names) -> Traced:
@@ -153,20 +165,30 @@ class _Probes:
         """Axes with the steps of a loop; those that only change together are in one group."""
         rest = {axis: steps for axis, steps in self._alone.items() if axis not in batch}
         groups = [[axis] for axis, steps in rest.items() if steps]
-        failed = [axis for axis, steps in rest.items() if steps is None]
-        groups += [g for g in _of_one_size(failed, self.sizes) if self._longer(g)]
         inputs = [name for group in groups for name, _ in group]
-        return groups if len(set(inputs)) == len(inputs) else []
+        if len(set(inputs)) < len(inputs):
+            return []
+        # `zip` stops at the end of the shortest, and others fail there.
+        others = [axis for axis, steps in rest.items() if not steps and axis[0] not in inputs]
+        for group in _of_one_size(others, self.sizes):
+            known = {name for found in groups for name, _ in found}
+            if known.isdisjoint(name for name, _ in group) and self._longer(group):
+                groups.append(group)
+        return groups
 
 
 def _of_one_size(axes: Iterable[Axis], sizes: Mapping[Axis, int]) -> Iterator[list[Axis]]:
-    """Axes of several inputs that have the same size."""
-    groups: dict[int, list[Axis]] = {}
+    """Axes of several inputs, one of each, that have the same size; the most inputs first."""
+    groups: dict[int, dict[str, list[Axis]]] = {}
     for axis in axes:
-        groups.setdefault(sizes[axis], []).append(axis)
+        groups.setdefault(sizes[axis], {}).setdefault(axis[0], []).append(axis)
     for group in groups.values():
-        if len({name for name, _ in group}) == len(group) > 1:
-            yield group
+        chosen = (
+            product(*some)
+            for count in range(len(group), 1, -1)
+            for some in combinations(group.values(), count)
+        )
+        yield from islice((list(axes) for some in chosen for axes in some), MOST_GROUPS)
 
 
 def _proposals(probes: _Probes, batches: Iterable[object]) -> Iterator[Names]:

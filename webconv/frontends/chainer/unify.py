@@ -23,7 +23,16 @@ from webconv.ir.op import Op, TensorType
 def unified(programs: Sequence[Program], samples: Sequence[Sample]) -> Program:
     """The program of all sizes; raises Mismatch if programs differ in more than numbers."""
     first = programs[0]
-    graphs = [p.main for p in programs]
+    main = _graph([p.main for p in programs], samples)
+    states = tuple(
+        State(s.name, main.reads[s.name].type, s.initial) if s.name in main.reads else s
+        for s in first.states
+    )
+    return dataclasses.replace(first, entries={"main": main}, states=states)
+
+
+def _graph(graphs: Sequence[Graph], samples: Sequence[Sample]) -> Graph:
+    """The graph of all sizes."""
     if len({len(g.nodes) for g in graphs}) > 1:
         counts = " and ".join(str(len(g.nodes)) for g in graphs)
         raise Mismatch(f"other sizes leave {counts} operators")
@@ -42,13 +51,7 @@ def unified(programs: Sequence[Program], samples: Sequence[Sample]) -> Program:
     groups = []
     for group in (g.inputs, g.outputs, g.reads, g.writes):
         groups.append({name: values.get(v, v) for name, v in group.items()})
-    states = tuple(
-        State(s.name, groups[2][s.name].type, s.initial) if s.name in groups[2] else s
-        for s in first.states
-    )
-    return dataclasses.replace(
-        first, entries={"main": Graph(*groups, lists=g.lists)}, states=states
-    )
+    return Graph(*groups, lists=g.lists)
 
 
 def _node(
@@ -102,6 +105,8 @@ def _attribute(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
         return TensorType(first.dtype, _attribute([v.shape for v in values], samples))
     if isinstance(first, Op):
         return _op(values, samples)
+    if isinstance(first, Graph):
+        return _graph(values, samples)
     if all(isinstance(v, int) for v in values):
         return fit(values, samples)
     if all(isinstance(v, int | dims.Expr) for v in values):

@@ -1,0 +1,104 @@
+"""States that a mask holds, however that is written, as a choice by a bool condition.
+
+`m * new + (1 - m) * old` is a choice only where m is 0 or 1, and that must follow from how m is
+computed: a gate, or numbers that are given, may be anything between.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from webconv.ir import dtypes, ops
+from webconv.ir.graph import Constant, Node, Value, constant
+from webconv.passes.driver import Uses
+from webconv.passes.recurrences_cells import mixes
+
+
+def choose_by_mask(node: Node, uses: Uses) -> Value | None:
+    """m * a + (1 - m) * b -> where(m, a, b), for m that is 0 or 1"""
+    if not isinstance(node.op, ops.Add | ops.Sub):
+        return None
+    for m, a, b in mixes(node.outputs[0]):
+        condition = as_condition(m)
+        if condition is not None:
+            made: Value = ops.Where()(condition, a, b)
+            return made if made.type == node.outputs[0].type else None
+    return None
+
+
+def narrow_condition(node: Node, uses: Uses) -> Value | None:
+    """where(expand(m), a, b) -> where(m, a, b)"""
+    match node:
+        case Node(ops.Where(), [Value(Node(ops.Expand(), [Value() as m], guards=[])), a, b]):
+            made: Value = ops.Where()(m, a, b)
+            return made if made.type == node.outputs[0].type else None
+    return None
+
+
+def as_condition(m: Value) -> Value | None:
+    """`m` as a bool, if its numbers can only be 0 and 1; it may lack axes that m repeats."""
+    if m.type.dtype == dtypes.bool_:
+        return m
+    match m:
+        case Value(Node(Constant(array))):
+            bits = bool(np.all((array == 0) | (array == 1)))
+            return constant(array != 0, m.node.name) if bits else None
+        case Value(Node(ops.Cast() | ops.Identity() | ops.Expand(), [Value() as x], guards=[])):
+            return as_condition(x)
+        case Value(Node(ops.Reshape() | ops.Slice() | ops.Transpose() as op, [Value() as x])):
+            return _moved(op, x)
+        case Value(Node(ops.Where(), [Value() as c, Value() as a, Value() as b])):
+            pairs = ((a, b, c), (b, a, ops.Not()(c)))
+            return next((chosen for p, q, chosen in pairs if _all(p, 1) and _all(q, 0)), None)
+        case Value(Node(ops.Sub(), [Value() as one, Value() as x])) if _all(one, 1):
+            inner = as_condition(x)
+            return None if inner is None else _not(inner)
+        case Value(Node(ops.Mul(), [Value() as a, Value() as b])):
+            both = [as_condition(v) for v in (a, b)]
+            return None if None in both else ops.And()(*both)
+        case Value(Node(ops.Clip(low=0, high=1), [Value() as x])) if _is_whole(x):
+            return _positive(x)
+    return None
+
+
+def _moved(op: ops.Reshape | ops.Slice | ops.Transpose, x: Value) -> Value | None:
+    """The condition of x under an operator that needs all of its axes."""
+    inner = as_condition(x)
+    if inner is None:
+        return None
+    moved: Value = op(inner if inner.shape == x.shape else ops.Expand(x.shape)(inner))
+    return moved
+
+
+def _not(condition: Value) -> Value:
+    made: Value = ops.Not()(condition)
+    return made
+
+
+def _positive(x: Value) -> Value:
+    made: Value = ops.Greater()(x, constant(np.zeros((), x.type.dtype.numpy)))
+    return made
+
+
+def _all(value: Value, number: int) -> bool:
+    """True if `value` is this number everywhere."""
+    match value:
+        case Value(Node(Constant(array))):
+            return bool(np.all(array == number))
+        case Value(Node(ops.Expand() | ops.Reshape() | ops.Cast(), [Value() as x])):
+            return _all(x, number)
+    return False
+
+
+def _is_whole(value: Value) -> bool:
+    """True if all numbers of `value` are whole."""
+    match value:
+        case Value(Node(Constant(array))):
+            return bool(np.all(np.isfinite(array) & (array == np.trunc(array))))
+        case Value(Node(ops.Cast(), [Value() as x])) if not x.type.dtype.is_float:
+            return True
+        case Value(Node(ops.Add() | ops.Sub() | ops.Mul(), [Value() as a, Value() as b])):
+            return _is_whole(a) and _is_whole(b)
+        case Value(Node(ops.Neg() | ops.Reshape() | ops.Slice() | ops.Expand(), [Value() as x])):
+            return _is_whole(x)
+    return not value.type.dtype.is_float
