@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from webconv.frontends.chainer.registry import Convert
 from webconv.frontends.chainer.source import imported
+from webconv.frontends.chainer.tape import Call
 from webconv.ir.errors import UnsupportedError
 
 
@@ -23,3 +25,20 @@ def load_plugins(paths: Sequence[Path]) -> dict[str, Convert]:
             )
         found |= table
     return found
+
+
+def lines_to_write(calls: Sequence[Call]) -> str:
+    """A plugin file's lines for functions that are called so; what they compute is left open."""
+    lines = ["from webconv.ir import ops"]
+    table = []
+    for call in calls:
+        name = re.sub(r"\W", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", call.name)).lower()
+        count = len(call.inputs)
+        inputs = ["x"] if count == 1 else [f"x{k}" for k in range(count)]
+        own = [f"call.{a}" for a in call.attributes if not a.startswith("_")]
+        known = f"  # {', '.join(own)}" if own else ""
+        made = ", ".join("..." for _ in call.outputs)
+        lines += [f"def {name}({', '.join(['call', *inputs])}):{known}", f"    return {made}"]
+        table.append(f"{call.name!r}: {name}")
+    lines.append(f"FUNCTIONS = {{{', '.join(table)}}}")
+    return "\n".join(f"  {line}" for line in lines)

@@ -12,6 +12,7 @@ import numpy as np
 from webconv.frontends.chainer.composites import composites
 from webconv.frontends.chainer.lines import failed_line, reason, user_line
 from webconv.frontends.chainer.links import Calls, numbered
+from webconv.frontends.chainer.registry import FUNCTIONS
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.frontends.chainer.values import Taken, noticing
 from webconv.frontends.chainer.watch import Seen, Watch
@@ -56,6 +57,8 @@ def record(
     `sources` is asked after the run, when parameters that a first call makes are there.
     `sizes` tells those that the example has not.
     """
+    import webconv.frontends.chainer.functions  # noqa: F401  (fills the table)
+
     links = Calls(chain)
     watch = Watch(links, parameters(chain))
     looks: dict[str, str] = {}
@@ -221,7 +224,7 @@ class _Walk:
         own = getattr(function, "function", function)
         self.calls.append(
             Call(
-                type(own).__name__,
+                _name(type(own)),
                 seen.attributes,
                 tuple(self.numbers[id(n)] for n in function.inputs),
                 tuple(outputs),
@@ -259,6 +262,13 @@ class _Walk:
         assert data is not None
         array = np.asarray(data) if kind == "parameter" else np.asanyarray(content)
         self.leaves.append(Leaf(kind, name, array, number))
+
+
+def _name(kind: type) -> str:
+    """What a function is called; beside one of Chainer's of that name, with its module."""
+    name = kind.__name__
+    is_chainers = kind.__module__.startswith(("chainer.", "webconv."))
+    return name if is_chainers or name not in FUNCTIONS else f"{kind.__module__}.{name}"
 
 
 def _without_graph(name: str) -> str:

@@ -242,6 +242,15 @@ def inv(call: Applied, x: Value) -> Value:
     return inverse(x)
 
 
+@function("TriangularInv")
+def triangular_inv(call: Applied, x: Value) -> Value:
+    """Inverse matrices of triangles; what is on the other side is not looked at."""
+    place = ops.Iota(_square(x))()
+    down, across = common.expand_dims(place, 1), common.expand_dims(place, 0)
+    other = ops.Less()(down, across) if call._lower else ops.Less()(across, down)
+    return inverse(ops.Where()(other, common.scalar(0, x), x))
+
+
 @function("Cholesky")
 def cholesky(call: Applied, x: Value) -> Value:
     """The lower triangle whose product with its transpose is x, column by column."""
