@@ -15,6 +15,7 @@ from webconv.frontends.chainer.align import Mismatch, Reciprocal, Varying, resol
 from webconv.frontends.chainer.interleaved import UNWEAVE
 from webconv.frontends.chainer.items import MANY, Item, Ragged
 from webconv.frontends.chainer.links import changed
+from webconv.frontends.chainer.plugins import lines_to_write
 from webconv.frontends.chainer.ragged import Lists, list_input
 from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
@@ -36,25 +37,22 @@ AUTOMATIC = re.compile(r"output(_\d+)?")
 
 def check(tape: Tape, table: Mapping[str, Convert]) -> None:
     """Raises UnsupportedError with all functions that `table` lacks."""
-    missing: dict[str, list[str]] = {}
+    missing: dict[str, list[Call]] = {}
     for call in tape.calls:
         if call.name not in table:
-            missing.setdefault(call.name, []).append(call.where)
+            missing.setdefault(call.name, []).append(call)
     if not missing:
         return
     lines = []
-    for name, places in missing.items():
-        times = f" ({len(places)} times)" if len(places) > 1 else ""
+    for name, calls in missing.items():
+        times = f" ({len(calls)} times)" if len(calls) > 1 else ""
         near = difflib.get_close_matches(name, table, 1)
         hint = REASONS.get(name) or (f"there is {near[0]}" if near else "")
-        lines.append(f"  {name}{times}, at {places[0]}" + (f"; {hint}" if hint else ""))
+        lines.append(f"  {name}{times}, at {calls[0].where}" + (f"; {hint}" if hint else ""))
     reason = "the chain uses functions that are not supported:\n" + "\n".join(lines)
-    unknown = [name for name in missing if name not in REASONS]
+    unknown = [calls[0] for name, calls in missing.items() if name not in REASONS]
     if unknown:
-        reason += (
-            "\nTeach them with --plugin FILE.py, for instance:\n"
-            f"  def convert(call, x):\n      return ...\n  FUNCTIONS = {{{unknown[0]!r}: convert}}"
-        )
+        reason += f"\nTeach them with --plugin FILE.py, which holds:\n{lines_to_write(unknown)}"
     raise UnsupportedError(reason)
 
 
