@@ -50,7 +50,7 @@ LISTS = [
     ("[x[::2] for x in xs]", "whose lengths are not those of an input"),
     ("[x[3:1] for x in xs]", "the slice of a sequence would be empty"),
     ("[F.transpose(x) for x in xs]", "Transpose at .*a list of sequences may enter F.concat"),
-    ("[x * len(x) for x in xs]", "depends on the number or the lengths|must be given all"),
+    ("[x * len(x) ** 2 for x in xs]", "depends on the number or the lengths|must be given all"),
     ("[x * len(xs) for x in xs]", "the chain depends on the number or the lengths"),
     ("F.split_axis(F.concat(xs, axis=0), 6, 0)[0]", "depends on the number|fails at"),
     ("F.split_axis(F.concat(xs, axis=0), [1, 2], 0)", "at places that are not their ends"),
@@ -65,7 +65,7 @@ STARS = [
     ("F.concat(xs, axis=1)", [2, 2], {}, ["xs_0", "xs_1"]),
     ("[F.tanh(x) for x in xs]", [3, 1], {"names": ["a", "b"]}, ["a", "b"]),
     ("[F.tanh(x) for x in xs]", [3, 1], {"input_shapes": {"xs_0": ["n", 4]}}, ["xs_0", "xs_1"]),
-    ("[x * len(x) for x in xs]", [3, 1], {}, ["xs_0", "xs_1"]),
+    ("[x * len(x) ** 2 for x in xs]", [3, 1], {}, ["xs_0", "xs_1"]),
 ]
 
 

@@ -124,7 +124,8 @@ def _bases(names: Sequence[str]) -> list[list[Dim]]:
     symbols: list[Dim] = [dims.symbol(n) for n in names]
     linear: list[Dim] = [1, *symbols]
     products = [dims.product(p) for p in itertools.combinations(symbols, 2)]
-    bases = [linear, [*linear, *products]]
+    pairs = itertools.combinations(symbols, 2)
+    bases = [linear, *([1, *pair, dims.product(pair)] for pair in pairs), [*linear, *products]]
     for s, d in itertools.product(symbols, range(2, 9)):
         bases += [[1, dims.floordiv(s + shift, d)] for shift in range(d)]
     return bases
@@ -155,6 +156,8 @@ def generalised(values: Sequence[Any], samples: Sequence[Sample]) -> Any:
         return {k: generalised([v[k] for v in values], samples) for k in first}
     if isinstance(first, np.ndarray):
         return _same_array(values, samples)
+    if isinstance(first, dims.Expr):
+        return _equal(values)
     return _equal(values) if isinstance(first, np.dtype) else first
 
 
@@ -231,7 +234,10 @@ def aligned(tapes: Sequence[Tape], samples: Sequence[Sample]) -> Tape:
     by_value = [{leaf.value: leaf for leaf in t.leaves} for t in tapes]
     if any(set(b) != set(by_value[0]) for b in by_value):
         raise Mismatch("its calls are joined in another way")
-    leaves = [_leaf([b[v] for b in by_value], samples, readers.get(v)) for v in sorted(by_value[0])]
+    leaves = [
+        generalised_leaf([b[v] for b in by_value], samples, readers.get(v))
+        for v in sorted(by_value[0])
+    ]
     return dataclasses.replace(first, leaves=leaves, calls=calls)
 
 
@@ -250,7 +256,10 @@ def _call(calls: Sequence[Call], samples: Sequence[Sample]) -> Call:
     return dataclasses.replace(first, attributes=attributes)
 
 
-def _leaf(leaves: Sequence[Leaf], samples: Sequence[Sample], reader: Call | None) -> Leaf:
+def generalised_leaf(
+    leaves: Sequence[Leaf], samples: Sequence[Sample], reader: Call | None
+) -> Leaf:
+    """The leaf that stands for those of all samples."""
     first = leaves[0]
     where = f" at {reader.where}" if reader else ""
     if len({(leaf.kind, leaf.name) for leaf in leaves}) > 1:

@@ -77,14 +77,22 @@ RUNNING: Mapping[str, tuple[Callable[[int], Any], float]] = {
 }
 
 
+@dataclass(frozen=True)
 class Length:
-    """The length of a sequence, as a size in a shape."""
+    """The length of a sequence, as a size in a shape or a number; or 1 divided by it."""
 
-    def __repr__(self) -> str:
-        return "length"
+    reciprocal: bool = False
 
 
 LENGTH = Length()
+
+# A number beside a sequence that is its length, or the reciprocal of that.
+BESIDE: Mapping[str, Callable[[Value, Value], Value]] = {
+    "AddConstant": lambda x, n: ops.Add()(x, n),
+    "SubFromConstant": lambda x, n: ops.Sub()(n, x),
+    "MulConstant": lambda x, n: ops.Mul()(x, n),
+    "DivFromConstant": lambda x, n: ops.Div()(n, x),
+}
 
 # The name of the attribute that is a shape.
 SHAPES = {"Reshape": "shape", "BroadcastTo": "_shape"}
@@ -105,6 +113,8 @@ class Site:
 def by_sequence(call: Call, given: Given, target: Layout | None, site: Site) -> list[Ragged] | None:
     """The lists that a call makes; `target` is that whose lengths are LENGTH."""
     first = given[0]
+    if isinstance(call.attributes.get("value"), Length) and target is not None:
+        return _with_length(call, first, target)
     if call.name in ELEMENTWISE:
         return _elementwise(call, given, site)
     if call.name == "MatMul":
@@ -156,6 +166,20 @@ def _elementwise(call: Call, given: Given, site: Site) -> list[Ragged] | None:
     own = [next(left) if isinstance(v, Ragged) else v for v in given]
     top = max(of, key=lambda v: v.rank)
     return _applied(call, top, own, site)
+
+
+def _with_length(call: Call, of: Ragged | Value, target: Layout) -> list[Ragged] | None:
+    """`x / len(x)` and the like."""
+    if not isinstance(of, Ragged) or of.rows == GRID:
+        return None
+    n = common.cast(target.lengths, of.values.type.dtype)
+    if call.attributes["value"].reciprocal:
+        n = ops.Reciprocal()(n)
+    both = alike([of, Ragged(n, target, BARE)])
+    if both is None:
+        return None
+    y = BESIDE[call.name](both[0].values, both[1].values)
+    return [dataclasses.replace(both[0], values=y)]
 
 
 def alike(given: Sequence[Ragged]) -> list[Ragged] | None:

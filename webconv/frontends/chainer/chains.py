@@ -13,6 +13,7 @@ from webconv.frontends.chainer.align import Mismatch, aligned, multiples, sample
 from webconv.frontends.chainer.convert import check, convert
 from webconv.frontends.chainer.fixed import with_notes
 from webconv.frontends.chainer.links import shown, stripped, with_common_layers
+from webconv.frontends.chainer.open_lists import of_any_lists
 from webconv.frontends.chainer.opening import REFUSALS, SHORT, Axis, opened
 from webconv.frontends.chainer.registry import FUNCTIONS, Convert
 from webconv.frontends.chainer.states import with_first_call
@@ -20,9 +21,8 @@ from webconv.frontends.chainer.tape import Tape
 from webconv.frontends.chainer.traced import Sizes, Traced
 from webconv.frontends.chainer.unify import unified
 from webconv.ir.errors import ModelFormatError, UnsupportedError
-from webconv.ir.graph import Program, content_digest
+from webconv.ir.graph import Program
 from webconv.ir.ops.control import Scan
-from webconv.ir.text import print_program
 from webconv.passes.recurrences import recognise_recurrences
 
 
@@ -51,10 +51,15 @@ def _finished(
     traced: Traced, program: Program, base: Tape, name: str, plugins: Mapping[str, Convert]
 ) -> Program:
     """`program`, checked with other lists and sizes, and with a first call that differs."""
-    if base.lists and _text(program) != _text(_with_other_lists(traced, program, name, plugins)):
-        raise UnsupportedError(
-            "the chain depends on the number or the lengths of its sequences; give the arrays "
-            "as arguments of their own (forward(self, *xs)) to fix their number"
+    if base.lists:
+        other = _with_other_lists(traced, program, name, plugins)
+        program = of_any_lists(
+            traced,
+            program,
+            other,
+            make=lambda of: _program(of, name, plugins)[0],
+            tape_of=_tape_of_sizes,
+            convert=lambda tape, plain: convert(tape, name, plugins, plain),
         )
     check_agreement(traced, program, base, _divided(traced, base)[1])
     if not base.writes:
@@ -78,10 +83,6 @@ def _with_other_lists(
         raise
 
 
-def _text(program: Program) -> str:
-    return print_program(program, lambda array: (content_digest(array),))
-
-
 def _same_results(carried: Tape, first: Tape) -> bool:
     """True if a first call does what a call on states of zeros does."""
     pairs = [(carried.results[n], first.results[n]) for n in carried.results]
@@ -98,6 +99,15 @@ def _program(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> tuple
         return convert(base, name, plugins), base
     open_, looped = _divided(traced, base)
     return _with_loops(traced, base, open_, looped, name, plugins), base
+
+
+def _tape_of_sizes(traced: Traced) -> Tape:
+    """The tape of a call whose sizes decide shapes only; raises Mismatch if they decide steps."""
+    base = traced.tape(traced.sizes)
+    open_, looped = _divided(traced, base)
+    if looped:
+        raise Mismatch(f"the number of its calls depends on {', '.join(looped)}")
+    return _aligned_tape(traced, open_, {}) if open_ else base
 
 
 def _check_functions(tape: Tape, plugins: Mapping[str, Convert]) -> None:

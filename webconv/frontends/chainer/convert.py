@@ -56,8 +56,13 @@ def check(tape: Tape, table: Mapping[str, Convert]) -> None:
     raise UnsupportedError(reason)
 
 
-def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
-    """The program of a tape; sizes in shapes of its inputs may be symbols."""
+def convert(
+    tape: Tape, name: str, plugins: Mapping[str, Convert], plain: list[Call] | None = None
+) -> Program:
+    """The program of a tape; sizes in shapes of its inputs may be symbols.
+
+    `plain` is filled with the calls that have to do with no sequence of a list.
+    """
     import webconv.frontends.chainer.functions  # noqa: F401  (fills the table)
 
     table = {**FUNCTIONS, **plugins}
@@ -72,6 +77,9 @@ def convert(tape: Tape, name: str, plugins: Mapping[str, Convert]) -> Program:
     known = Lists([*lists.values()], tape.calls)
     for call in tape.calls:
         outputs = _apply(table[call.name], call, values, made, known)
+        met = [*(values[n] for n in call.inputs), *outputs]
+        if plain is not None and not any(isinstance(v, Item) for v in met):
+            plain.append(call)
         for number, value in zip(call.outputs, outputs, strict=True):
             if number is not None:
                 values[number] = value

@@ -32,10 +32,10 @@ def cut(of: Ragged, item: Any, layouts: Layouts, needs: Needs) -> Ragged | None:
     if isinstance(item, int | np.integer):
         needs(of.layout, int(item) + 1 if item >= 0 else -int(item))
         return Ragged(taken(of.values, of.layout, int(item)), of.layout, BARE)
-    if not isinstance(item, slice) or not _is_plain(item):
-        return None
     if item == slice(None, None, -1):
         return Ragged(flipped(of.values, of.layout), of.layout)
+    if not isinstance(item, slice) or not _is_plain(item):
+        return None
     return _sliced(of, item, layouts, needs)
 
 

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 
 from webconv.frontends import common
-from webconv.frontends.chainer.by_sequence import LENGTH, SHAPES, Given, Site, by_sequence
+from webconv.frontends.chainer.by_sequence import (
+    BESIDE,
+    LENGTH,
+    SHAPES,
+    Given,
+    Length,
+    Site,
+    by_sequence,
+)
 from webconv.frontends.chainer.functions.n_step import layers
 from webconv.frontends.chainer.items import BARE, MANY, ONE, REFUSED, Item, Ragged
 from webconv.frontends.chainer.packing import Layout, Part, filled, joined, packed
@@ -55,6 +63,7 @@ class Lists:
     """
 
     def __init__(self, lists: Sequence[Ragged], calls: Sequence[Call] = ()) -> None:
+        self._calls = calls
         self._indexed = _indexed(calls)
         self._layouts: dict[Any, Layout] = {r.layout.total: r.layout for r in lists}
         self._made: dict[tuple[Any, ...], list[Ragged]] = {}
@@ -149,6 +158,8 @@ class Lists:
     ) -> Iterator[tuple[Call, Layout | None]]:
         """The call, with the list whose lengths may stand in its shape, that of `of` first."""
         name = SHAPES.get(call.name)
+        if call.name in BESIDE and isinstance(of, Ragged):
+            yield from self._beside(call, of, index)
         if name is None or not isinstance(of, Ragged) or not call.attributes[name]:
             yield call, None
             return
@@ -161,6 +172,24 @@ class Lists:
                 attributes = {**call.attributes, name: (LENGTH, *rest)}
                 yield dataclasses.replace(call, attributes=attributes), layout
         yield call, of.layout
+
+    def _beside(self, call: Call, of: Ragged, index: int) -> Iterator[tuple[Call, Layout]]:
+        """The call with the length of a list for its number, if it is that, or its reciprocal, for
+        all sequences: the line makes such calls for the others too."""
+        value = call.attributes["value"]
+        if not np.isscalar(value):
+            return
+        own = [c for c in self._calls if (c.name, c.where) == (call.name, call.where)]
+        made = np.array([c.attributes["value"] for c in own], float)
+        for layout in (of.layout, *(v for v in self._layouts.values() if v is not of.layout)):
+            lengths = np.array(layout.example, float)
+            if len(set(layout.example)) < 2 or index >= len(lengths) or not lengths.all():
+                continue
+            for numbers, reciprocal in ((lengths, False), (1 / lengths, True)):
+                told = np.isclose(made[:, None], numbers, 1e-6, 0).any(axis=0).all()
+                if told and np.isclose(float(value), numbers[index], 1e-6, 0):  # type: ignore[arg-type]
+                    attributes = {**call.attributes, "value": Length(reciprocal)}
+                    yield dataclasses.replace(call, attributes=attributes), layout
 
     def _needs(self, layout: Layout, rows: int) -> None:
         """Note that sequences have so many rows at least."""

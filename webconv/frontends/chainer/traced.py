@@ -116,11 +116,16 @@ class Traced:
         """
         return self._with_lengths((2, 3, 4), None, least)
 
-    def with_lists(self, lengths: Sequence[int], least: Sizes) -> Traced:
-        """The same with lists of sequences of these lengths; they are longer if `least` says so."""
-        return self._with_lengths(lengths, len(lengths), least)
+    def with_lists(self, lengths: Sequence[int], least: Sizes, apart: int = 0) -> Traced:
+        """The same with lists of sequences of these lengths; they are longer if `least` says so.
 
-    def _with_lengths(self, lengths: Sequence[int], count: int | None, least: Sizes) -> Traced:
+        The sequences of each next argument are `apart` longer.
+        """
+        return self._with_lengths(lengths, len(lengths), least, apart)
+
+    def _with_lengths(
+        self, lengths: Sequence[int], count: int | None, least: Sizes, apart: int = 0
+    ) -> Traced:
         """The same with `count` sequences in each list, or one more; a list has other lengths
         than the list before it."""
         more = {n: (c + 1 if count is None else count) for n, c in self.counts.items()}
@@ -132,6 +137,7 @@ class Traced:
                 for k in range(more[f"{argument.label}_count"]):
                     array = arrays[k % len(arrays)]
                     n = lengths[(k + place) % len(lengths)] + least.get(argument.label, 1) - 1
+                    n += apart * place
                     made.append(resized(array, (n, *array.shape[1:])))
                 examples.append(made)
             else:
@@ -140,6 +146,26 @@ class Traced:
                 examples.append(own if argument.listed else own[0])
         labels = [a.label for a in self.arguments]
         return dataclasses.replace(self, examples=examples, names=labels)
+
+    def with_counted(self) -> Traced | None:
+        """The same with first axes of other inputs named by the list that has as many sequences.
+
+        None if there are none. Who has named sizes has said which are open.
+        """
+        if self.sizes or self.input_shapes or not self.counts:
+            return None
+        name, count = next(iter(self.counts.items()))
+        examples: list[Any] = []
+        for argument in self.arguments:
+            own = []
+            for array in argument.arrays:
+                fits = not argument.is_list and array.ndim > 0 and array.shape[0] == count
+                sizes = [NamedSize(name, count), *array.shape[1:]] if fits else array.shape
+                own.append(example(sizes, array.dtype, array))
+            examples.append(own if argument.listed else own[0])
+        labels = [a.label for a in self.arguments]
+        made = dataclasses.replace(self, examples=examples, names=labels)
+        return made if any(made._counted()) else None
 
     @property
     def counts(self) -> dict[str, int]:
