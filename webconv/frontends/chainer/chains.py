@@ -42,6 +42,12 @@ def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Pro
         with contextlib.suppress(*REFUSALS):
             return finish(listed, *converted(listed))
     program, base = converted(traced)
+    if (counted := traced.with_counted()) is not None:
+        try:
+            return finish(traced, program, base)
+        except REFUSALS:
+            with contextlib.suppress(*REFUSALS):
+                return finish(counted, *converted(counted))
     reasons: dict[Axis, str] = {}
     made = opened(traced, program, base, converted, finish, reasons)
     return with_notes(traced, made or finish(traced, program, base), reasons)
