@@ -129,18 +129,23 @@ def test_weights_are_stored_once(program: Program, tmp_path: Path) -> None:
     assert sum(isinstance(op, Constant) for op in arrays) < 12
 
 
-def test_from_the_command_line(trained: Any, tmp_path: Path) -> None:
+def test_from_the_command_line(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = saved(trained, tmp_path, ".keras")
     states = ["--state", "lstm.1=lstm_1.1", "--state", "lstm.2=lstm_1.2"]
     entries = [
         *("--entry", "encoder=read:lstm.1,lstm.2"),
         *("--entry", "decoder=previous,lstm.1,lstm.2:dense,lstm_1.1,lstm_1.2"),
+        *("--entry", "by hand=previous,lstm_1/h,lstm_1/c:dense"),
     ]
     out = tmp_path / "out"
-    names = ["--rename", "lstm.1=h", "--rename", "lstm.2=c"]
-    assert run(["convert", str(model), "-o", str(out), *entries, *states, *names, "--quiet"]) == 0
+    names = ["--rename", "lstm.1=h", "--rename", "lstm.2=c", "--rename", "lstm_1/c=class"]
+    assert run(["convert", str(model), "-o", str(out), *entries, *states, *names]) == 0
+    line = 'entry("by hand").run({ previous, "lstm_1/h": lstm_1_h, class: input_class });  // dense'
+    assert line in capsys.readouterr().out
     made = webconv.Bundle.open(out).program
-    assert list(made.entries) == ["encoder", "decoder"]
+    assert list(made.entries) == ["encoder", "decoder", "by hand"]
     assert [s.name for s in made.states] == ["h", "c"]
     assert run(["verify", str(out), "--browser", "none"]) == 0
 

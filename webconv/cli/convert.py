@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,14 @@ from webconv.cli.options import (
 
 if TYPE_CHECKING:
     from webconv.ir.graph import Program
+
+# Words of JavaScript that no variable can be called.
+RESERVED = re.compile(
+    "arguments|await|break|case|catch|class|const|continue|debugger|default|delete|do|else|enum|"
+    "eval|export|extends|false|finally|for|function|if|implements|import|in|instanceof|interface|"
+    "let|new|null|package|private|protected|public|return|static|super|switch|this|throw|true|try|"
+    "typeof|var|void|while|with|yield|__proto__"
+)
 
 
 @click.command()
@@ -117,7 +125,7 @@ def _calls(program: Program) -> list[str]:
     lines = []
     for name, graph in program.entries.items():
         seen = [n for n in graph.inputs if n not in graph.lists.lengths]
-        inputs, outputs = _names(seen), _names(graph.outputs)
+        inputs, outputs = ", ".join(map(_given, seen)), ", ".join(map(_key, graph.outputs))
         entry = f".entry({json.dumps(name)})" if several else ""
         result, comment = ("const outputs = ", f"  // {outputs}") if outputs else ("", "")
         call = f"await runner{entry}.run({{ {inputs} }});"
@@ -125,5 +133,18 @@ def _calls(program: Program) -> list[str]:
     return lines
 
 
-def _names(values: Iterable[str]) -> str:
-    return ", ".join(json.dumps(n) if not n.isidentifier() else n for n in values)
+def _key(name: str) -> str:
+    """The name as a key in JavaScript."""
+    return name if name.isidentifier() else json.dumps(name)
+
+
+def _given(name: str) -> str:
+    """An input as a property in JavaScript, its value a variable that is called alike."""
+    if _is_variable(name):
+        return name
+    variable = re.sub(r"\W+", "_", name).strip("_")
+    return f"{_key(name)}: {variable if _is_variable(variable) else f'input_{variable}'}"
+
+
+def _is_variable(name: str) -> bool:
+    return name.isidentifier() and not RESERVED.fullmatch(name)
