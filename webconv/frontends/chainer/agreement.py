@@ -58,7 +58,7 @@ def check_agreement(traced: Traced, program: Program, base: Tape, looped: Collec
                 "fix the size (a plain number in the example)"
                 if changed
                 else f"{found} with the example itself: it may change an array in place that it "
-                "has used; make a new one each time"
+                "has used (make a new one each time), or a plugin may compute something else"
             ) from None
     if base.lists:
         _check_lists(traced, program)

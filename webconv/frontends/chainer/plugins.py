@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from webconv.frontends.chainer.registry import Convert
 from webconv.frontends.chainer.source import imported
 from webconv.frontends.chainer.tape import Call
-from webconv.ir.errors import UnsupportedError
+from webconv.ir.errors import ModelFormatError, UnsupportedError
+from webconv.ir.graph import Value
 
 
 def load_plugins(paths: Sequence[Path]) -> dict[str, Convert]:
@@ -23,8 +26,25 @@ def load_plugins(paths: Sequence[Path]) -> dict[str, Convert]:
             raise UnsupportedError(
                 f"plugin {path.name}: a table FUNCTIONS from names to functions is needed"
             )
-        found |= table
+        found |= {name: _checked(name, convert, path.name) for name, convert in table.items()}
     return found
+
+
+def _checked(name: str, convert: Convert, file: str) -> Convert:
+    """`convert`, which must give values."""
+
+    @functools.wraps(convert)
+    def checked(*given: Any) -> Any:
+        made = convert(*given)
+        for value in made if isinstance(made, tuple | list) else (made,):
+            if not isinstance(value, Value):
+                raise ModelFormatError(
+                    f"plugin {file}: the function for {name} must give what ops of webconv.ir "
+                    f"make, but it gives {type(value).__name__}"
+                )
+        return made
+
+    return checked
 
 
 def lines_to_write(calls: Sequence[Call]) -> str:

@@ -316,7 +316,11 @@ def _array(label: str, value: Any) -> Array:
         value = value.array
     array = value if isinstance(value, np.ndarray) else array_of(value)
     if array.dtype.kind not in "biuf":
-        raise UnsupportedError(f"input {label!r} must be an array of numbers, not {array.dtype}")
+        kind = array.dtype if isinstance(value, np.ndarray) else type(value).__name__
+        raise UnsupportedError(
+            f"input {label!r} must be an array of numbers, not {kind}; what is no input can be "
+            "given by an entry: {'main': (lambda x: chain(x, None), x)}"
+        )
     return array
 
 
