@@ -57,7 +57,7 @@ def samples_of(
 
 def multiples(n: int) -> Iterator[int]:
     """Sizes that a chain may take which halves its arrays and doubles them again."""
-    for step in (4, 8, 16, 32):
+    for step in (2, 4, 8, 16, 32):
         if n % step == 0:
             yield from (n + step, n - step, n + 2 * step)
 
