@@ -92,6 +92,11 @@ CHAINS: dict[str, Row] = {
     "choice": Row("return self.embed(np.argmax(h.data, 1).astype('i'))", COMPUTED.format(17)),
     "output": Row("return self.xp.tanh(h.array)", "output 'output' is an array without a graph"),
     "numpy": Row("return np.tanh(h)", "the chain's call fails at net.py:17: return np.tanh"),
+    "own_relu": Row(
+        "class ReLU(chainer.FunctionNode):\n    def forward(self, xs): return xs[0] + 1,\n"
+        "return ReLU().apply((h,))[0]",
+        r"net.ReLU, at net.py:19(.|\n)*FUNCTIONS = \{'net.ReLU': net_re_lu\}",
+    ),
     # Arrays that are changed.
     "place": Row("y = F.relu(h)\ny.array[:, 0] = 0\nreturn y", CHANGES),
     "place_of_input": Row("y = x * 1\nx.array[0] = 0\nreturn y + self.b(h)[:, :1]", CHANGES),
@@ -191,6 +196,14 @@ CHAINS: dict[str, Row] = {
         "an array that is no Variable differs at net.py:20",
         "example((Dim('batch', 3), 4))",
     ),
+    "own_variable": Row(
+        "k = chainer.Variable(np.full(2, 3, 'f'))\nreturn h * np.tile(k.array, (3, 1))"
+    ),
+    "own_output": Row("return h * 2, self.b.W, np.eye(3, dtype='f'), x"),
+    "mixed16": Row(
+        "k = np.arange(1, 3, dtype='f')\n"
+        "return F.cast(F.fixed_batch_normalization(F.cast(h, 'e'), k, k, k, k), 'f')"
+    ),
     "parameter": Row("return h * float(self.b.W.array[0, 0])"),
     "training_only": Row("return F.dropout(h) if chainer.config.train else h"),
 }
@@ -223,6 +236,16 @@ SOURCES: dict[str, tuple[str, str]] = {
     "no_forward": (f"def make_net(): return chainer.Chain(), {X}", "no attribute 'forward'"),
     "no_init": (UNREGISTERED.format("self.fc = L.Linear(4, 2)"), "Net.__init__ must call super"),
     "link": (f"def make_net(): return L.Linear(4, 2), {X}", ""),
+    "numbers": ("def make_net(): return L.Linear(2, 2), [[1.0, 2.0]]", ""),
+    "text": (
+        f"def make_net(): return L.Linear(4, 2), {X}, 'a'",
+        "input 'n_batch_axes' must be an array of numbers, not str; what is no input can be given",
+    ),
+    "dataclass": (
+        "import dataclasses\n@dataclasses.dataclass\nclass Sizes:\n    out: 'int' = 2\n"
+        f"def make_net(): return L.Linear(4, Sizes().out), {X}",
+        "",
+    ),
 }
 
 

@@ -21,6 +21,7 @@ ZOO = {
             "Tied",
         ),
     ),
+    "gans": ("Growing", "Spectral", "OpenUNet", "InstanceOwn"),
     "text": (
         *("RNNForLM", "ContinuousBoW", "SkipGram", "RNNEncoder", "CNNEncoder", "BOWMLPEncoder"),
         *("Seq2seq", "Stacks", "Memory", "CRFTagger", "Attention", "WaveNet", "QRNN"),
@@ -29,6 +30,7 @@ ZOO = {
     "links": (
         *("Dueling", "Categorical", "A3C", "Actor", "Mixture", "Sequential", "Copies"),
         *("Perceptrons", "Sundry", "Branching", "Predictor"),
+        *("Outputs", "Multivariate"),
     ),
     "sizes": (
         *("resize", "resize_edges", "resize_nearest", "outsize", "unpooling", "upsampling"),

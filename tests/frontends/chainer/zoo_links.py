@@ -175,6 +175,36 @@ class Branching(chainer.Chain):
         return {"h": h * scale, "extra": self.extra, "all": [h, F.max(h, axis=1)]}
 
 
+class Outputs(chainer.Chain):
+    """What depends on no input is given too: anchors, a parameter, an input as it is, None."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.fc = L.Linear(5, 4)
+        self.anchors = np.arange(6, dtype="f").reshape(3, 2)
+
+    def forward(self, x: Any) -> Any:
+        y = self.fc(x)
+        return y, self.anchors, self.fc.W, chainer.Variable(self.anchors * 2), x, None, y
+
+
+class Multivariate(chainer.Chain):
+    """How likely points are, with a matrix of covariances."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.fc = L.Linear(5, 3)
+        self.scale = np.tri(3, dtype="f") + np.eye(3, dtype="f")
+
+    def forward(self, x: Any) -> Any:
+        scale = F.broadcast_to(self.scale[None], (len(x), 3, 3))
+        return chainer.distributions.MultivariateNormal(self.fc(x), scale_tril=scale).log_prob(
+            x[:, :3]
+        )
+
+
 ROWS: dict[str, Callable[[], Net]] = {
     "Dueling": lambda: row(Dueling, floats(BATCH, 4, 8, 8)),
     "Categorical": lambda: row(Categorical, floats(BATCH, 6)),
@@ -186,5 +216,7 @@ ROWS: dict[str, Callable[[], Net]] = {
     "Perceptrons": lambda: row(Perceptrons, floats(BATCH, 5)),
     "Sundry": lambda: row(Sundry, floats(BATCH, 5)),
     "Branching": lambda: row(Branching, floats(BATCH, 5), floats(BATCH, 4)),
+    "Outputs": lambda: row(Outputs, floats(BATCH, 5)),
+    "Multivariate": lambda: row(Multivariate, floats(2, 5)),
     "Predictor": lambda: row(lambda: L.Classifier(MLP()).predictor, floats(BATCH, 6)),
 }
