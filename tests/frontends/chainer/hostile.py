@@ -42,11 +42,15 @@ WORDS = "np.array([[1, 2, 3], [0, 4, 1]], 'i')"
 
 
 class Row(NamedTuple):
-    """What forward does from line 17 on, and the error as a pattern; "" where there is none."""
+    """What forward does from line 17 on, and the error as a pattern; "" where there is none.
+
+    `plain` is for what Chainer itself does with arrays only.
+    """
 
     body: str
     error: str = ""
     example: str = FLOATS
+    plain: bool = False
 
 
 LOOKS = "depends on the values of its inputs: it looks at numbers at net.py:{}: "
@@ -86,8 +90,11 @@ CHAINS: dict[str, Row] = {
     ),
     # Arrays that NumPy computes.
     "tanh": Row("return F.relu(chainer.Variable(np.tanh(h.array)))", COMPUTED.format(17)),
-    "mask": Row(
-        "mask = (x.array != 0).sum(1) > 1\nreturn h * mask[:, None]", COMPUTED.format(18), WORDS
+    "mask": Row("mask = (h.array != 0).sum(1) > 1\nreturn h * mask[:, None]", COMPUTED.format(18)),
+    "mask_index": Row(
+        "k = (x.array != 0).sum(1) - 1\nreturn h[np.arange(2), k]",
+        r"net.py:18: .* is given an array that is taken out of a Variable",
+        WORDS,
     ),
     "choice": Row("return self.embed(np.argmax(h.data, 1).astype('i'))", COMPUTED.format(17)),
     "output": Row("return self.xp.tanh(h.array)", "output 'output' is an array without a graph"),
@@ -154,6 +161,15 @@ CHAINS: dict[str, Row] = {
     "many": Row("return h * 2 if len(h) > 30 else h", "at batch 64 .*other numbers", NAMED),
     "last": Row("return x[len(x) - 4 :] * 1", "at batch 3 .*other numbers", NAMED),
     # What looks alike, and is compiled.
+    "mask_of_words": Row(
+        "mask = (x.array != 0).sum(1) > 1\nreturn h * mask[:, None]", example=WORDS
+    ),
+    "words_compared": Row(
+        "there = np.logical_and(1 <= x, x != 4).astype('f')\n"
+        "return h * there.sum(axis=1, keepdims=True) + np.where(x == 0, -8.0, 0.0)[:, :1]",
+        example=WORDS,
+        plain=True,
+    ),
     "array": Row("return h.array"),
     "cut": Row("return F.relu(chainer.Variable(h.array))"),
     "cut_input": Row("return self.b(self.fc(x.data))"),
@@ -297,7 +313,7 @@ def chains() -> dict[str, Any]:
                 continue
             got = program.run(dict(zip(program.main.inputs, examples, strict=True)))
             with chainer.using_config("train", False):
-                want = chain(*map(chainer.Variable, examples))
+                want = chain(*(examples if row.plain else map(chainer.Variable, examples)))
         while not hasattr(want, "dtype"):
             want = next(iter(want.values() if isinstance(want, dict) else want))
         want = want.array if isinstance(want, chainer.Variable) else want

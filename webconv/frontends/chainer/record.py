@@ -14,7 +14,7 @@ from webconv.frontends.chainer.lines import failed_line, reason, user_line
 from webconv.frontends.chainer.links import Calls, numbered
 from webconv.frontends.chainer.registry import FUNCTIONS
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
-from webconv.frontends.chainer.values import Taken, noticing
+from webconv.frontends.chainer.values import Taken, holds_taken, noticing
 from webconv.frontends.chainer.watch import Seen, Watch
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.op import Array
@@ -217,6 +217,13 @@ class _Walk:
         return self.numbers[id(root)]
 
     def _call(self, function: Any, seen: Seen) -> None:
+        if any(map(holds_taken, seen.attributes.values())):
+            raise ModelFormatError(
+                f"the chain depends on the values of its inputs: {seen.where} is given an array "
+                "that is taken out of a Variable (.array, .data, NumPy), as an index or a mask; "
+                "use functions of chainer.functions that take it as an input (F.where, "
+                "F.select_item)"
+            )
         outputs: list[int | None] = []
         for reference in function.outputs:
             node = reference()

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import chainer
+import chainer.functions as F
 import numpy as np
 
+from webconv.frontends.chainer import masks
 from webconv.frontends.chainer.lines import is_users
 
 # Adds the line that runs to what is known of it.
@@ -40,21 +42,38 @@ CHANGING = (np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np
 class Taken(np.ndarray):
     """An array that was taken out of a Variable, or computed of one.
 
-    `node` is that of the Variable whose array it is, None if it was computed.
+    `variable` is that whose array it is, and None if it was computed of floats: then no graph has
+    it. `counted` tells that it was computed of integers.
     """
 
     note: Note | None
-    node: Any
+    variable: Any
+    counted: bool
 
     def __array_finalize__(self, source: Any) -> None:
-        self.note, self.node = getattr(source, "note", None), None
+        self.note, self.variable, self.counted = getattr(source, "note", None), None, False
+
+    @property
+    def node(self) -> Any:
+        """The node in Chainer's graph that has this array."""
+        return None if self.variable is None else self.variable.node
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in CHANGING and args and isinstance(args[0], Taken):
             self._tell(CHANGES)
+        if function in masks.MOVING and args and not kwargs:
+            variable = masks.moved(masks.MOVING[function], args[0], *args[1:])
+            if variable is not None:
+                return _computed(variable.array, self.note, variable)
+        if function is np.where and len(args) == 3:
+            variable = masks.chosen(*args)
+            if variable is not None:
+                return _computed(variable.array, self.note, variable)
         made = super().__array_function__(function, types, args, kwargs)
         if function in LIKE:
             return _plain(made)
+        if isinstance(made, Taken) and made.variable is not None:
+            return made
         if function in SHAPED or (type(made) in (bool, int, float) and function not in OF_SHAPES):
             self._tell(LOOKS)
         if isinstance(made, tuple | list):
@@ -68,10 +87,35 @@ class Taken(np.ndarray):
             self._tell(CHANGES)
             options["out"] = tuple(map(_plain, options["out"]))
         made = getattr(ufunc, method)(*map(_plain, inputs), **options)
-        return _taken(made, self.note) if isinstance(made, np.ndarray | np.generic) else made
+        if not isinstance(made, np.ndarray | np.generic):
+            return made
+        variable = masks.computed(ufunc, method, inputs, options, made)
+        return _computed(made, self.note, variable)
 
     def __getitem__(self, key: Any) -> Any:
-        return _taken(self.view(np.ndarray)[_plain(key)], self.note)
+        variable = masks.moved(F.get_item, self, key) if _is_plain_key(key) else None
+        return _computed(self.view(np.ndarray)[_plain(key)], self.note, variable)
+
+    def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
+        """The elements in another type."""
+        made = self.view(np.ndarray).astype(dtype, *args, **options)
+        return _computed(made, self.note, masks.moved(F.cast, self, made.dtype))
+
+    def reshape(self, *shape: Any, **options: Any) -> Any:
+        """The elements in another shape."""
+        made = self.view(np.ndarray).reshape(*shape, **options)
+        return _computed(made, self.note, masks.moved(F.reshape, self, made.shape))
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order."""
+        made = self.view(np.ndarray).transpose(*axes)
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return _computed(made, self.note, masks.moved(F.transpose, self, order))
+
+    @property
+    def T(self) -> Any:
+        """The axes turned around."""
+        return self.transpose()
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._tell(CHANGES)
@@ -153,10 +197,29 @@ def _plain(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, Taken) else value
 
 
-def _taken(value: Any, note: Note | None) -> Any:
+def _taken(value: Any, note: Note | None, variable: Any = None) -> Any:
     made = np.asarray(value).view(Taken)
-    made.note = note
+    made.note, made.variable = note, variable
     return made
+
+
+def _computed(value: Any, note: Note | None, variable: Any) -> Any:
+    made = _taken(value, note, variable)
+    made.counted = variable is not None
+    return made
+
+
+def holds_taken(value: Any) -> bool:
+    """True if an array that was taken out of a Variable is in an attribute of a function."""
+    if isinstance(value, tuple | list):
+        return any(map(holds_taken, value))
+    return isinstance(value, Taken)
+
+
+def _is_plain_key(key: Any) -> bool:
+    """True for numbers, slices and new axes."""
+    items = key if isinstance(key, tuple) else (key,)
+    return all(k is None or k is Ellipsis or isinstance(k, int | slice) for k in items)
 
 
 @contextlib.contextmanager
@@ -168,6 +231,7 @@ def noticing(note: Note) -> Iterator[None]:
     """
     kept = {name: vars(chainer.Variable)[name] for name in ("array", "data")}
     item, as_array, new = chainer.Variable.item, chainer.as_array, chainer.Variable.__init__
+    compared = {name: vars(chainer.Variable)[name] for name in COMPARISONS}
     makers = {name: getattr(np, name) for name in ("array", "asarray", "ascontiguousarray")}
 
     @functools.wraps(new)
@@ -181,9 +245,7 @@ def noticing(note: Note) -> Iterator[None]:
             array = own.fget(variable)  # type: ignore[misc]
             users = is_users(sys._getframe(1).f_code.co_filename)
             if users and isinstance(array, np.ndarray) and _is_open(variable):
-                made = _taken(array, note)
-                made.node = variable.node
-                return made
+                return _taken(array, note, variable)
             return array
 
         def write(variable: Any, array: Any) -> None:
@@ -201,8 +263,7 @@ def noticing(note: Note) -> Iterator[None]:
     def out_of(variable: Any) -> Any:
         made = as_array(variable)
         if is_users(sys._getframe(1).f_code.co_filename) and _is_open(variable):
-            made = _taken(made, note)
-            made.node = variable.node
+            made = _taken(made, note, variable)
         return made
 
     def remembered(own: Callable[..., Any]) -> Callable[..., Any]:
@@ -213,8 +274,9 @@ def noticing(note: Note) -> Iterator[None]:
             users = is_users(sys._getframe(1).f_code.co_filename)
             if not users or not isinstance(source, Taken) or source.note is None:
                 return made
-            again = _taken(made, source.note)
-            again.node = source.node if np.shares_memory(made, source) else None
+            same = np.shares_memory(made, source)
+            again = _taken(made, source.note, source.variable if same else None)
+            again.counted = same and source.counted
             return again
 
         return maker
@@ -225,6 +287,8 @@ def noticing(note: Note) -> Iterator[None]:
         chainer.as_array = out_of
         for name, own in kept.items():
             setattr(chainer.Variable, name, seen(own))
+        for name, own in compared.items():
+            setattr(chainer.Variable, name, _compared(own, name, note))
         chainer.Variable.item = number
         chainer.Variable.__init__ = made_of
         yield
@@ -233,9 +297,31 @@ def noticing(note: Note) -> Iterator[None]:
             setattr(np, name, maker)
         chainer.as_array = as_array
         chainer.Variable.item = item
+        for name, own in compared.items():
+            setattr(chainer.Variable, name, own)
         chainer.Variable.__init__ = new
         for name, own in kept.items():
             setattr(chainer.Variable, name, own)
+
+
+# Arrays can be compared, and a chain that people call with arrays does so with words.
+COMPARISONS = ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")
+
+
+def _compared(own: Callable[..., Any], name: str, note: Note) -> Callable[..., Any]:
+    """A comparison of Variables, which is one of arrays where they are integers."""
+
+    @functools.wraps(own)
+    def compare(variable: Any, other: Any) -> Any:
+        if not is_users(sys._getframe(1).f_code.co_filename) or variable.dtype.kind not in "iub":
+            return own(variable, other)
+        sides = [
+            _taken(v._data[0], note, v) if isinstance(v, chainer.Variable) else v
+            for v in (variable, other)
+        ]
+        return getattr(sides[0], name)(sides[1])
+
+    return compare
 
 
 def _is_open(variable: Any) -> bool:

@@ -8,6 +8,7 @@ from webconv.frontends.chainer.functions import (  # noqa: F401  (each fills the
     errors,
     indexing,
     joining,
+    masks,
     math,
     n_step,
     normalization,
