@@ -83,6 +83,22 @@ def test_keras_stateful(make: Layers, tmp_path: Path) -> None:
     assert_close(got.astype(np.float32), called(model, batches[:1])[0])
 
 
+@pytest.mark.parametrize("deeper", [False, True])
+def test_a_layer_that_is_called_twice(deeper: bool, tmp_path: Path) -> None:
+    """Its calls come in the order in which Keras makes them, which is the last output first."""
+    x, y = (keras.Input(batch_shape=(2, 3, 4), name=name) for name in "xy")
+    layer = L.LSTM(4, stateful=True, return_sequences=True)
+    first = layer(x)
+    model = keras.Model([x, y], [L.Dense(2)(first) if deeper else first, layer(y)])
+    randomise(model)
+    run = next(instances(load(saved(model, tmp_path, ".keras")))).run
+    for k in range(2):
+        arrays = [sample((2, 3, 4), "float32", seed) for seed in (k, k + 5)]
+        got = run(dict(zip("xy", arrays, strict=True)))
+        for g, w in zip(got.values(), called(model, arrays), strict=True):
+            assert_close(g, w)
+
+
 def test_masked_steps_carry_what_was(tmp_path: Path) -> None:
     """Zeros are passed over, also where a run has nothing else."""
     layers = [L.Embedding(6, 4, mask_zero=True), L.LSTM(4, name="memory")]

@@ -45,6 +45,14 @@ class Dialect:
         return self.major == 3 and self.backend in ("jax", "numpy")
 
     @property
+    def takes_masks(self) -> bool:
+        """True if MultiHeadAttention takes the masks off its inputs, for all who read them next.
+
+        A config by itself, without a version, is taken for one of today.
+        """
+        return self.version == "3" or self.release >= (3, 8)
+
+    @property
     def bidirectional_zeros(self) -> bool:
         """True if Bidirectional makes the sequences of its layers 0 at masked steps."""
         return self.major == 3 or self.is_tf_keras

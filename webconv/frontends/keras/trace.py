@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from webconv.frontends.keras.arguments import bind_arguments
@@ -42,6 +42,7 @@ class Tracer:
         """What layers gave, by name; those inside of others as `outer/name`."""
         self.starts: dict[str, dict[str, tuple[Value, ...]]] = {}
         """Where the states of recurrent layers start that are given some, by layer and state."""
+        self._unmasked: set[Value] = set()
         self._path: list[str] = []
         self._owners: dict[str, Layer] = {}
 
@@ -49,6 +50,13 @@ class Tracer:
         """The outputs of the model that is converted."""
         self._owners = {n: node for n, node in model.layers.items() if isinstance(node, Layer)}
         return self.model(model, inputs)
+
+    def forget_masks(self, *values: Value | None) -> None:
+        """Take the masks away that travel with `values`, for all who read these from now on."""
+        self._unmasked.update(v for v in values if v is not None)
+
+    def _known_mask(self, leaf: Any) -> Any:
+        return leaf._replace(mask=None) if _is_among(leaf, self._unmasked) else leaf
 
     def own_name(self, layer: Layer) -> str:
         """What the states of a layer are called after: its name, which another may have too."""
@@ -127,6 +135,7 @@ class Tracer:
     def layer(self, layer: Layer, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The outputs of `layer` as Tensors, perhaps in lists, or None if it is unsupported."""
         layer.tracer = self
+        args, kwargs = (map_leaves(self._known_mask, x) for x in (args, kwargs))
         try:
             bound = bind_arguments(layer, args, kwargs)
             with self._inside(layer.name):
@@ -192,6 +201,10 @@ def _masked(outputs: Any, mask: Value | None, name: str) -> Any:
     return map_leaves(tensor, outputs)
 
 
+def _is_among(leaf: Any, values: Collection[Value]) -> bool:
+    return isinstance(leaf, Tensor) and leaf.value in values
+
+
 def name_nodes(value: Value, name: str) -> None:
     """Give `name` to the nodes behind `value` that have none: those a layer has just made."""
     stack = [value.node] if name else []
@@ -204,6 +217,29 @@ def name_nodes(value: Value, name: str) -> None:
 
 
 def _order(model: Model, done: dict[Key, Any]) -> list[Key]:
+    """The calls that the outputs need, in the order in which Keras makes them.
+
+    Calls that are farther from the outputs come first, and all calls of a layer are as far as the
+    farthest. It matters to layers with states, and to masks that a layer takes away.
+    """
+    calls = _arguments_first(model, done)
+    depths: dict[Key, int] = {}
+    farthest: dict[str, int] = {}
+    for key in reversed(calls):
+        depth = max(depths.get(key, 0), farthest.get(key.layer, 0))
+        depths[key] = farthest[key.layer] = depth
+        for needed in _needs(model, key):
+            if needed not in done:
+                depths[needed] = max(depth + 1, depths.get(needed, 0))
+    return sorted(depths, key=lambda key: -depths[key])
+
+
+def _needs(model: Model, key: Key) -> list[Key]:
+    call = model.call(Ref(*key, 0))
+    return [Key(ref.layer, ref.call) for ref in (*refs(call.args), *refs(call.kwargs))]
+
+
+def _arguments_first(model: Model, done: dict[Key, Any]) -> list[Key]:
     """The calls that the outputs need, arguments first; iterative, so depth is no limit."""
     order: list[Key] = []
     finished: dict[Key, bool] = dict.fromkeys(done, True)
@@ -218,12 +254,10 @@ def _order(model: Model, done: dict[Key, Any]) -> list[Key]:
             continue
         finished[key] = False
         stack.append(key)
-        call = model.call(Ref(*key, 0))
-        for ref in reversed([*refs(call.args), *refs(call.kwargs)]):
-            needed = Key(ref.layer, ref.call)
+        for needed in reversed(_needs(model, key)):
             if finished.get(needed) is False:
                 where = f"{model.label}: the graph has a cycle"
-                raise ModelFormatError(f"{where} through {shown(ref.layer)}")
+                raise ModelFormatError(f"{where} through {shown(needed.layer)}")
             stack.append(needed)
     return order
 

@@ -176,6 +176,8 @@ def multi_head_attention(
     mask = _all_of([mask, _flat_mask(attention_mask, len(axes))])
     zeros = dropout > 0 or return_attention_scores or rank != 3
     zeros = zeros and layer.dialect.major == 3
+    if layer.dialect.takes_masks:
+        layer.tracer.forget_masks(query, value, key)
     q = ops.Mul()(q, scalar(1 / math.sqrt(key_dim), q))
     y, weights = _heads(q, k, v, axes, mask, zeros)
     if use_gate:
