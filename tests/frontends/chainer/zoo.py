@@ -35,6 +35,7 @@ ZOO = {
     "sizes": (
         *("resize", "resize_edges", "resize_nearest", "outsize", "unpooling", "upsampling"),
         *("pyramid", "whole", "mirrored", "extremes", "corners", "scattered", "strides"),
+        *("linspace", "grid", "cells"),
         *("places", "places_back", "places_doubled", "places_wide", "places_embedded", "waves"),
         *("running_sum", "later", "self_loops", "causal", "table", "table_wide", "table_end"),
         *("table_column", "count", "number", "start", "loop", "table_of_six"),

@@ -53,6 +53,12 @@ def causal(x: Any) -> Any:
     return F.matmul(F.softmax(scores, axis=2), x)
 
 
+def grid(height: int, width: int) -> Any:
+    """Where the middle of each pixel is, across and down, of the whole."""
+    across, down = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    return np.stack([across / width, down / height])[None].astype("f")
+
+
 IMAGES = {
     "resize": lambda x: F.resize_images(x, (5, 6)),
     "resize_edges": lambda x: F.resize_images(x, (x.shape[2] * 2, 3), align_corners=False),
@@ -70,6 +76,14 @@ IMAGES = {
     "scattered": lambda x: F.scatter_add(
         x, (slice(None), 0, slice(-2, None), [0, 2]), x[:, 0, :2, :2]
     ),
+    "linspace": lambda x: (
+        x * np.linspace(-1, 1, x.shape[3], dtype="f")
+        + np.linspace(0, np.pi, x.shape[2], dtype="f")[:, None]
+    ),
+    "grid": lambda x: F.concat(
+        [x, F.broadcast_to(grid(x.shape[2], x.shape[3]), (x.shape[0], 2, *x.shape[2:]))]
+    ),
+    "cells": lambda x: x + np.arange(x[0, 0].size, dtype="f").reshape(x.shape[2:]),
     "strides": lambda x: F.as_strided(
         x, (2, x.shape[2]), (x.shape[1] * x.shape[2] * x.shape[3], x.shape[3]), 1
     ),

@@ -1,8 +1,8 @@
 """Arrays that a chain makes with NumPy, of its sizes alone: what they are for every size.
 
 `found` looks at what they were for several sizes. It knows one number everywhere, 0, 1, 2, ...
-along an axis and what is affine in it, the triangle of a causal mask and diagonals, and rows of a
-table that the chain holds.
+along an axis and what is affine in it, the triangle of a causal mask and diagonals, rows of a
+table that the chain holds, and coordinates.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from webconv.frontends import common
+from webconv.frontends.chainer.affine import Coordinates, coordinates
 from webconv.frontends.common import Span
 from webconv.ir import dims, graph, ops
 from webconv.ir.dims import Dim
@@ -102,7 +103,7 @@ class Rows:
         return ops.Reshape(shape)(common.slice_axes(table, spans))
 
 
-Pattern = Filled | Counted | Band | Rows
+Pattern = Filled | Counted | Band | Rows | Coordinates
 
 
 class Part(np.ndarray):
@@ -135,6 +136,7 @@ def found(
         lambda: _band(ops.LessOrEqual(), np.less_equal, small, varying, samples, fit),
         lambda: _band(ops.Equal(), np.equal, small, varying, samples, fit),
         lambda: _rows(arrays, samples, fit),
+        lambda: coordinates(small, varying, shape, samples, fit),
     )
     return next((pattern for attempt in tries if (pattern := attempt()) is not None), None)
 
