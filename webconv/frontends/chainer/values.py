@@ -99,6 +99,10 @@ class Taken(np.ndarray):
     def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
         """The elements in another type."""
         made = self.view(np.ndarray).astype(dtype, *args, **options)
+        if made.dtype == self.dtype:
+            again = _taken(made, self.note, self.variable)
+            again.counted = self.counted
+            return again
         return _computed(made, self.note, masks.moved(F.cast, self, made.dtype))
 
     def reshape(self, *shape: Any, **options: Any) -> Any:
