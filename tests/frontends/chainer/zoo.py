@@ -26,6 +26,10 @@ ZOO = {
         *("RNNForLM", "ContinuousBoW", "SkipGram", "RNNEncoder", "CNNEncoder", "BOWMLPEncoder"),
         *("Seq2seq", "Stacks", "Memory", "CRFTagger", "Attention", "WaveNet", "QRNN"),
     ),
+    "sequences": (
+        *("LanguageModel", "Slices", "Luong", "Hierarchical", "Decomposable", "Conditioned"),
+        "Padded",
+    ),
     "attention": ("Transformer", "TransformerOpen", "GPT", "GPTOpen", "GGNN", "PointNet"),
     "links": (
         *("Dueling", "Categorical", "A3C", "Actor", "Mixture", "Sequential", "Copies"),

@@ -51,6 +51,9 @@ BY_ROW = frozenset(
     )
 )
 
+# Functions that compute each row of all their inputs by itself.
+TOGETHER = frozenset(("SelectItem", "BatchMatMul"))
+
 # Functions along axes, or an axis, that keep the others as they are.
 ALONG = frozenset(
     (
@@ -127,6 +130,8 @@ def by_sequence(call: Call, given: Given, target: Layout | None, site: Site) -> 
     if call.name in BY_ROW:
         plain = all(isinstance(v, Value) for v in given[1:])
         return _applied(call, first, given, site) if plain and first.rows != BARE else None
+    if call.name in TOGETHER:
+        return _together(call, given, site)
     if call.name in SHAPES and target is not None:
         return _shaped(call, first, target, site)
     rule = RULES.get(call.name)
@@ -147,6 +152,16 @@ def _applied(call: Call, of: Ragged, given: Given, site: Site) -> list[Ragged]:
     """What the function makes of all rows at once."""
     values = [v.values if isinstance(v, Ragged) else v for v in given]
     return [dataclasses.replace(of, values=y) for y in site.apply(call, *values)]
+
+
+def _together(call: Call, given: Given, site: Site) -> list[Ragged] | None:
+    """A function of each row of several lists."""
+    of = [v for v in given if isinstance(v, Ragged)]
+    first = of[0]
+    same = all((v.rows, v.layout) == (first.rows, first.layout) for v in of)
+    if len(of) < len(given) or not same or first.rows not in (MANY, ONE):
+        return None
+    return _applied(call, first, of, site)
 
 
 def _elementwise(call: Call, given: Given, site: Site) -> list[Ragged] | None:

@@ -1,0 +1,209 @@
+"""Networks of lists of sentences, as people write them in Chainer, in small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import chainer
+import chainer.functions as F
+import chainer.links as L
+import numpy as np
+
+from tests.frontends.chainer.nets import Net
+from tests.frontends.chainer.zoo_rows import Input, lists, made, words
+from tests.frontends.chainer.zoo_text import sequence_embed
+
+
+class LanguageModel(chainer.Chain):
+    """Each word from those before it, and how likely the next one is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.out = L.EmbedID(9, 4), L.Linear(5, 9)
+            self.rnn = L.NStepLSTM(1, 4, 5, 0.1)
+
+    def forward(self, xs: Any) -> Any:
+        _, _, hs = self.rnn(None, None, sequence_embed(self.embed, [x[:-1] for x in xs]))
+        scores = [F.log_softmax(self.out(h)) for h in hs]
+        told = [F.select_item(y, x[1:]) for y, x in zip(scores, xs, strict=True)]
+        mean = F.stack([F.sum(t) / len(t) for t in told])
+        return {"scores": scores, "told": F.concat(told, axis=0), "mean": mean}
+
+
+class Slices(chainer.Chain):
+    """Parts of sentences of all kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed = L.EmbedID(9, 4)
+
+    def forward(self, xs: Any) -> Any:
+        es = [self.embed(x) for x in xs]
+        start = np.zeros((1, 4), "f")
+        return {
+            "inner": [e[1:-1] for e in es],
+            "moved": [F.concat([start, e], axis=0)[:-1] for e in es],
+            "pairs": F.concat([F.concat([e[:-1], e[1:]], axis=1) for e in es], axis=0),
+            "head": F.concat([e[:2] for e in es], axis=0),
+            "tail": F.pad_sequence([e[-4:] for e in es]),
+            "every": F.concat([e[1::2] for e in es], axis=0),
+            "rows": F.stack([e[2] - e[-3] for e in es]),
+            "last": F.concat([F.tanh(e[-1:]) for e in es], axis=0),
+            "columns": [e[:, 1:3] for e in es],
+        }
+
+
+class Luong(chainer.Chain):
+    """A decoder that looks at the words of its own source sentence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed_x, self.embed_y = L.EmbedID(9, 4), L.EmbedID(7, 4)
+            self.encoder, self.decoder = L.NStepLSTM(1, 4, 5, 0.1), L.NStepLSTM(1, 4, 5, 0.1)
+            self.context, self.out = L.Linear(10, 5), L.Linear(5, 7)
+
+    def forward(self, xs: Any, ys: Any) -> Any:
+        h, c, hxs = self.encoder(None, None, sequence_embed(self.embed_x, xs))
+        _, _, hys = self.decoder(h, c, sequence_embed(self.embed_y, ys))
+        contexts = []
+        for hx, hy in zip(hxs, hys, strict=True):
+            weights = F.softmax(F.matmul(hy, hx, transb=True), axis=1)
+            contexts.append(F.matmul(weights, hx))
+        both = F.concat([F.concat(contexts, axis=0), F.concat(hys, axis=0)], axis=1)
+        return self.out(F.tanh(self.context(both)))
+
+
+class Hierarchical(chainer.Chain):
+    """Words to sentences, and sentences to a document, by attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed = L.EmbedID(9, 4)
+            self.words, self.sentences = L.NStepBiGRU(1, 4, 3, 0.1), L.NStepBiGRU(1, 6, 3, 0.1)
+            self.wa, self.wu = L.Linear(6, 5), L.Linear(5, 1, nobias=True)
+            self.sa, self.su = L.Linear(6, 5), L.Linear(5, 1, nobias=True)
+            self.out = L.Linear(6, 2)
+
+    def attend(self, hs: Any, a: Any, u: Any) -> Any:
+        found = []
+        for h in hs:
+            weights = F.softmax(u(F.tanh(a(h))), axis=0)
+            found.append(F.sum(h * F.broadcast_to(weights, h.shape), axis=0))
+        return F.stack(found)
+
+    def forward(self, sentences: Any) -> Any:
+        _, hs = self.words(None, [self.embed(s) for s in sentences])
+        vectors = self.attend(hs, self.wa, self.wu)
+        _, ds = self.sentences(None, [vectors])
+        return self.out(self.attend(ds, self.sa, self.su))
+
+
+class Decomposable(chainer.Chain):
+    """Two sentences that look at each other (natural language inference)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.f = L.EmbedID(9, 4), L.Linear(4, 4)
+            self.g, self.h = L.Linear(8, 4), L.Linear(8, 3)
+
+    def forward(self, xs: Any, ys: Any) -> Any:
+        found = []
+        for x, y in zip(xs, ys, strict=True):
+            a, b = self.embed(x), self.embed(y)
+            e = F.matmul(F.relu(self.f(a)), F.relu(self.f(b)), transb=True)
+            beta = F.matmul(F.softmax(e, axis=1), b)
+            alpha = F.matmul(F.softmax(e, axis=0), a, transa=True)
+            left = F.sum(F.relu(self.g(F.concat((a, beta), axis=1))), axis=0)
+            right = F.sum(F.relu(self.g(F.concat((b, alpha), axis=1))), axis=0)
+            found.append(F.concat((left, right), axis=0))
+        return self.h(F.stack(found))
+
+
+class Conditioned(chainer.Chain):
+    """Sentences behind others, and words beside the vector of another sentence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.rnn = L.EmbedID(9, 4), L.NStepGRU(1, 4, 4, 0.1)
+
+    def forward(self, xs: Any, ys: Any) -> Any:
+        exs, eys = sequence_embed(self.embed, xs), sequence_embed(self.embed, ys)
+        h, _ = self.rnn(None, exs)
+        mark = np.ones((1, 4), "f")
+        pairs = [F.concat([x, mark, y], axis=0) for x, y in zip(exs, eys, strict=True)]
+        own = zip(h[-1], eys, strict=True)
+        beside = [F.concat([e, F.broadcast_to(v, e.shape)], axis=1) for v, e in own]
+        queries = [F.matmul(e, F.mean(e, axis=0)) for e in eys]
+        return {"joined": self.rnn(None, pairs)[0], "beside": beside, "queries": queries}
+
+
+class Padded(chainer.Chain):
+    """Attention over sentences that are filled up, with masks that NumPy computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.rnn = L.EmbedID(9, 4), L.NStepLSTM(1, 4, 4, 0.1)
+            self.out = L.Linear(8, 5)
+
+    def forward(self, xs: Any, queries: Any) -> Any:
+        _, _, hs = self.rnn(None, None, sequence_embed(self.embed, xs))
+        h = F.pad_sequence(hs)
+        b, t, size = h.shape
+        filled = F.pad_sequence(xs, padding=-1).array == -1
+        q = F.reshape(self.embed(queries), (b, 1, size))
+        scores = F.sum(h * F.broadcast_to(q, (b, t, size)), axis=2)
+        scores = F.where(filled, self.xp.full((b, t), -1e9, "f"), scores)
+        weights = F.broadcast_to(F.softmax(scores)[:, :, None], h.shape)
+        counts = (~filled).sum(axis=1, keepdims=True).astype("f")
+        mean = F.sum(h * (1 - filled[:, :, None]), axis=1) / counts
+        return self.out(F.concat([F.sum(weights * h, axis=1), mean], axis=1))
+
+
+SENTENCE = words(9)
+LONGER = ((3, 5, 4), (6,), (4, 3, 9, 3))
+
+
+def apart(make: Callable[[], Any], left: Input, right: Input) -> Net:
+    """A chain of two lists, whose sequences have lengths of their own."""
+    pairs = (((3, 1, 2), (2, 2, 5)), ((4,), (3,)), ((1, 2, 3, 4), (4, 3, 2, 6)))
+    random = np.random.RandomState(5)
+    drawn = [
+        [
+            [member._replace(shape=(n,)).drawn(random, {}) for n in lengths]
+            for member, lengths in zip((left, right), pair, strict=True)
+        ]
+        for pair in pairs
+    ]
+    return Net(made(make, drawn[0]), drawn[0], drawn)
+
+
+def beside_list() -> Net:
+    """A list, and an array with a row for each of its sequences, which no name says."""
+    random = np.random.RandomState(5)
+    drawn = [
+        [
+            [words(9, n).drawn(random, {}) for n in lengths],
+            words(9, len(lengths)).drawn(random, {}),
+        ]
+        for lengths in ((3, 1, 2), (4,), (2, 6, 3, 1))
+    ]
+    return Net(made(Padded, drawn[0]), drawn[0], drawn)
+
+
+ROWS: dict[str, Callable[[], Net]] = {
+    "LanguageModel": lambda: lists(LanguageModel, SENTENCE, runs=LONGER),
+    "Slices": lambda: lists(Slices, SENTENCE, runs=LONGER),
+    "Luong": lambda: apart(Luong, SENTENCE, words(7)),
+    "Hierarchical": lambda: lists(Hierarchical, SENTENCE),
+    "Decomposable": lambda: apart(Decomposable, SENTENCE, SENTENCE),
+    "Conditioned": lambda: apart(Conditioned, SENTENCE, SENTENCE),
+    "Padded": beside_list,
+}
