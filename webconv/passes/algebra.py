@@ -72,7 +72,8 @@ def multiply_by_reciprocal(node: Node, uses: Uses) -> Value | None:
             least = np.finfo(c.dtype).tiny
             normal = (np.abs(c) >= least) & (np.abs(c) <= 1 / least)
             if np.all(normal & (np.abs(np.frexp(c)[0]) == 0.5)):
-                return ops.Mul()(x, constant(1 / c))
+                # NumPy 1 makes f64 of a single f32.
+                return ops.Mul()(x, constant((1 / c).astype(c.dtype)))
     return None
 
 

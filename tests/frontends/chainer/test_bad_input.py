@@ -119,12 +119,14 @@ def test_a_plugin_teaches_a_function(chainer_python: Run, tmp_path: Path) -> Non
     model = write(
         tmp_path,
         "return Mine().apply((x,))[0]\n"
-        "class Mine(chainer.FunctionNode):\n    def forward(self, xs): return xs[0] + 1,",
+        "class Mine(chainer.FunctionNode):\n    def forward(self, xs): return (xs[0] + 1) / 4,",
     )
     (tmp_path / "mine.py").write_text(
         "from webconv.ir import ops\n"
         "from webconv.frontends.common import scalar\n"
-        "FUNCTIONS = {'Mine': lambda call, x: ops.Add()(x, scalar(1, x))}\n"
+        "def mine(call, x):\n"
+        "    return ops.Div()(ops.Add()(x, scalar(1, x)), scalar(4, x))\n"
+        "FUNCTIONS = {'Mine': mine}\n"
     )
     code, text = convert(chainer_python, tmp_path, model, "--plugin", tmp_path / "mine.py")
     assert code == 0, text
