@@ -45,14 +45,14 @@ class Slices(chainer.Chain):
         start = np.zeros((1, 4), "f")
         return {
             "inner": [e[1:-1] for e in es],
-            "moved": [F.concat([start, e], axis=0)[:-1] for e in es],
+            "moved": F.concat([F.concat([start, e], axis=0)[:-1] for e in es], axis=0),
             "pairs": F.concat([F.concat([e[:-1], e[1:]], axis=1) for e in es], axis=0),
             "head": F.concat([e[:2] for e in es], axis=0),
             "tail": F.pad_sequence([e[-4:] for e in es]),
             "every": F.concat([e[1::2] for e in es], axis=0),
             "rows": F.stack([e[2] - e[-3] for e in es]),
             "last": F.concat([F.tanh(e[-1:]) for e in es], axis=0),
-            "columns": [e[:, 1:3] for e in es],
+            "columns": F.concat([e[:, 1:3] for e in es], axis=0),
         }
 
 
@@ -141,7 +141,8 @@ class Conditioned(chainer.Chain):
         own = zip(h[-1], eys, strict=True)
         beside = [F.concat([e, F.broadcast_to(v, e.shape)], axis=1) for v, e in own]
         queries = [F.matmul(e, F.mean(e, axis=0)) for e in eys]
-        return {"joined": self.rnn(None, pairs)[0], "beside": beside, "queries": queries}
+        joined, _ = self.rnn(None, pairs)
+        return {"joined": joined, "beside": beside, "queries": F.concat(queries, axis=0)}
 
 
 class Padded(chainer.Chain):
