@@ -115,6 +115,12 @@ def reshaping() -> Iterator[Case]:
 def normalization() -> Iterator[Case]:
     B, N = L.BatchNormalization, L.LayerNormalization
     yield case("BatchNormalization", "", lambda x: B()(x), (4, 5))
+    yield case(
+        "BatchNormalization",
+        "mask",
+        lambda x: L.LSTM(2)(B()(L.Masking()(keras.ops.relu(x)))),
+        (6, 1),
+    )
     yield case("BatchNormalization", "axis", lambda x: B(axis=1, scale=False)(x), (3, 4, 5))
     yield case("BatchNormalization", "bare", lambda x: B(center=False, scale=False)(x), (5,))
     yield case("BatchNormalization", "frozen", lambda x: B(trainable=False)(L.Dense(3)(x)), (5,))

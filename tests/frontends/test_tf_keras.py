@@ -11,7 +11,7 @@ import pytest
 
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import Array, assert_close, sample
-from tests.frontends.test_older import one, output, random, write
+from tests.frontends.test_older import functional, one, output, random, write
 from webconv.frontends.keras import load
 from webconv.ir.graph import Program
 
@@ -94,6 +94,29 @@ def test_stateful_with_states_that_are_given(tmp_path: Path) -> None:
         before = np.asarray(plain(x, initial_state=before))
         (got,) = program.run({"x": x, "h": h}, states=held).values()
         assert_close(got, before)
+
+
+def test_a_sum_of_which_one_term_has_a_mask(tmp_path: Path) -> None:
+    """The mask is that of the sum, too; in Keras 3 there would be none."""
+    gru = {"name": "gru", "units": 2, "recurrent_activation": "sigmoid", "reset_after": True}
+    entries = (
+        ("Masking", {"name": "masking", "mask_value": 0.0}, [["x", 0, 0, {}]]),
+        ("Add", {"name": "add"}, [["masking", 0, 0, {}], ["x", 0, 0, {}]]),
+        ("GRU", gru, [["add", 0, 0, {}]]),
+    )
+    layers = [
+        {"class_name": c, "name": config["name"], "config": config, "inbound_nodes": [node]}
+        for c, config, node in entries
+    ]
+    weights = [random(3, 6), random(2, 6), random(2, 6)]
+    program = functional(tmp_path, layers, [["gru", 0, 0]], {"gru": weights})
+    x = sample((2, 4, 3), "float32")
+    x[0, 2:] = 0
+    x[1, 0] = 0
+    layer = L.GRU(2)
+    layer.build(x.shape)
+    layer.set_weights(weights)
+    assert_close(output(program, x), np.asarray(layer(2 * x, mask=(x != 0).any(-1))))
 
 
 @pytest.mark.parametrize("mode", ["concat", None])

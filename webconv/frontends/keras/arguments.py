@@ -110,7 +110,8 @@ def _keywords(layer: Layer, kwargs: dict[str, Any]) -> dict[str, Any]:
         elif takes_all:
             out[name] = map_leaves(lambda v: _value(layer, v), value)
         elif name not in IGNORED and value is not None and value is not False:
-            raise UnsupportedError(f"call argument {name} {shown(value)} is not supported")
+            what = f"a tensor as {name}" if isinstance(value, Tensor) else f"{name} {shown(value)}"
+            raise UnsupportedError(f"call argument {what} is not supported")
     return out
 
 

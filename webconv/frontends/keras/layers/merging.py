@@ -27,12 +27,12 @@ def _same_rank(xs: Sequence[Value]) -> list[Value]:
 
 
 def merged_mask(layer: Layer, masks: Masks) -> Value | None:
-    """One mask of several: none if any is none; Keras 3 takes either's steps, older both's.
+    """One mask of several: Keras 3 takes either's steps, and none if any is none.
 
-    Keras 1 leaves those out that are none.
+    Older ones take both's, and leave those out that are none.
     """
     found = [m for m in masks if m is not None]
-    if not found or (len(found) < len(masks) and layer.dialect.major > 1):
+    if not found or (len(found) < len(masks) and layer.dialect.major == 3):
         return None
     op = ops.Or if layer.dialect.major == 3 else ops.And
     return reduce(lambda a, b: op()(a, b), found)

@@ -53,8 +53,12 @@ def batch_normalization(
     epsilon: float = 1e-3,
     center: bool = True,
     scale: bool = True,
+    mask: Value | None = None,
 ) -> Value:
-    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, with the statistics of training."""
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, with the statistics of training.
+
+    These are what a mask is for.
+    """
     axes = _sorted_axes(axis, x)
     x = common.cast(x, layer.dtype) if not x.type.dtype.is_float else x
 
