@@ -97,6 +97,11 @@ CHAINS: dict[str, Row] = {
         WORDS,
     ),
     "choice": Row("return self.embed(np.argmax(h.data, 1).astype('i'))", COMPUTED.format(17)),
+    "table": Row(
+        "return h * np.eye(3, 2, dtype='f')[x.array[:, 0]]",
+        "an array that is no Variable differs at net.py:17",
+        "np.zeros((3, 3), 'i')",
+    ),
     "output": Row("return self.xp.tanh(h.array)", "output 'output' is an array without a graph"),
     "numpy": Row("return np.tanh(h)", "the chain's call fails at net.py:17: return np.tanh"),
     "own_relu": Row(

@@ -102,7 +102,7 @@ def disturbed(array: Array) -> Array:
     """`array` with other values that are as valid.
 
     Floats of both signs get the other sign and are larger, those of one (sizes, probabilities) are
-    moved a little; others are moved along.
+    moved a little; others are moved along, and of equal ones some get a value near.
     """
     flat = np.asarray(array).reshape(-1)
     if flat.dtype.kind == "f":
@@ -110,4 +110,6 @@ def disturbed(array: Array) -> Array:
         moved = scale * flat + (0.5 + 0.25 * np.sin(np.arange(flat.size))).astype(flat.dtype)
     else:
         moved = np.roll(flat, 1)
+        if flat.size and np.all(flat == flat[0]):
+            moved[::2] = flat[0] - 1 if flat[0] > 0 else 1
     return np.array(moved.reshape(array.shape), array.dtype, order="C")
