@@ -98,7 +98,7 @@ CHAINS: dict[str, Row] = {
     ),
     "choice": Row("return self.embed(np.argmax(h.data, 1).astype('i'))", COMPUTED.format(17)),
     "table": Row(
-        "return h * np.eye(3, 2, dtype='f')[x.array[:, 0]]",
+        "return h * np.eye(3, 4, dtype='f')[x.array[:, 0]]",
         "an array that is no Variable differs at net.py:17",
         "np.zeros((3, 3), 'i')",
     ),
