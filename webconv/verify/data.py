@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from webconv.ir import dims, dtypes
+from webconv.ir.dims import Dim
 from webconv.ir.errors import ModelFormatError, ShapeError
 from webconv.ir.graph import Graph, Program
 from webconv.ir.op import Array, TensorType
@@ -143,6 +144,13 @@ def _candidates(symbols: Sequence[str], batch: int) -> Iterator[dict[str, int]]:
 
 
 def _fits(graph: Graph, sizes: Mapping[str, int]) -> bool:
-    if any(dims.evaluate(a, sizes) != dims.evaluate(b, sizes) for a, b in graph.guards):
+    """True if no guard and no shape refuses sizes; what only a run tells is not looked at."""
+
+    def known(*own: Dim) -> bool:
+        return dims.symbols(*own) <= sizes.keys()
+
+    guards = [pair for pair in graph.guards if known(*pair)]
+    if any(dims.evaluate(a, sizes) != dims.evaluate(b, sizes) for a, b in guards):
         return False
-    return all(dims.evaluate(d, sizes) > 0 for v in graph.values for d in v.shape)
+    shapes = {d for v in graph.values for d in v.shape if known(d)}
+    return all(dims.evaluate(d, sizes) > 0 for d in shapes)

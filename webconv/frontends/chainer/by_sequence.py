@@ -17,7 +17,7 @@ import numpy as np
 from webconv.frontends import common
 from webconv.frontends.chainer import grids
 from webconv.frontends.chainer.cuts import cut
-from webconv.frontends.chainer.items import BARE, GRID, MANY, ONE, Ragged
+from webconv.frontends.chainer.items import BARE, GRID, MANY, ONE, TURNED, Ragged
 from webconv.frontends.chainer.packing import (
     Layout,
     filled,
@@ -47,7 +47,9 @@ ELEMENTWISE = frozenset(
 BY_ROW = frozenset(
     (
         *("LinearFunction", "EmbedIDFunction", "LayerNormalization", "FixedBatchNormalization"),
-        *("Swish", "PReLUFunction"),
+        *("Swish", "PReLUFunction", "GroupNormalization", "LocalResponseNormalization"),
+        *("Convolution2DFunction", "ConvolutionND", "Deconvolution2DFunction", "DeconvolutionND"),
+        *("MaxPoolingND", "AveragePooling2D", "AveragePoolingND"),
     )
 )
 
@@ -125,8 +127,8 @@ def by_sequence(call: Call, given: Given, target: Layout | None, site: Site) -> 
         return [made] if made is not None else None
     if not isinstance(first, Ragged):
         return None
-    if first.rows == GRID:
-        return _of_grid(call, first)
+    if first.rows in (GRID, TURNED):
+        return _of_grid(call, first) if first.rows == GRID else _of_turned(call, first)
     if call.name in BY_ROW:
         plain = all(isinstance(v, Value) for v in given[1:])
         return _applied(call, first, given, site) if plain and first.rows != BARE else None
@@ -137,8 +139,10 @@ def by_sequence(call: Call, given: Given, target: Layout | None, site: Site) -> 
     rule = RULES.get(call.name)
     if rule is not None:
         return rule(call, first, site)
-    if call.name == "Hstack" and first.rank > 1 and first.rows != BARE:
-        return _along(dataclasses.replace(call, attributes={"axis": 1}), given, site)
+    if call.name == "Hstack":
+        axis = 0 if first.rank == 1 else 1
+        fits = axis == 1 or first.rows == BARE
+        return _along(_changed(call, axis=axis), given, site) if fits else None
     if call.name == "Concat" and call.attributes["axis"] == 0 and first.rows != BARE:
         return None
     return _along(call, given, site) if call.name in ALONG else None
@@ -175,7 +179,7 @@ def _elementwise(call: Call, given: Given, site: Site) -> list[Ragged] | None:
         return None
     if any(v.type.rank > rank for v in plain):
         return None
-    if of[0].rows == GRID and any(v.type.size != 1 for v in plain):
+    if of[0].rows in (GRID, TURNED) and any(v.type.size != 1 for v in plain):
         return None
     left = iter(of)
     own = [next(left) if isinstance(v, Ragged) else v for v in given]
@@ -200,12 +204,10 @@ def _with_length(call: Call, of: Ragged | Value, target: Layout) -> list[Ragged]
 def alike(given: Sequence[Ragged]) -> list[Ragged] | None:
     """Lists with as many rows each: what is one row stands for all of them."""
     kinds = {v.rows for v in given}
-    if GRID in kinds:
+    if kinds & {GRID, TURNED}:
         first = given[0]
-        same = all(
-            (v.rows, v.layout, v.across) == (GRID, first.layout, first.across) for v in given
-        )
-        return [*given] if same else None
+        wanted = (first.rows, first.layout, first.across)
+        return [*given] if all((v.rows, v.layout, v.across) == wanted for v in given) else None
     top = next(v for kind in (MANY, ONE, BARE) for v in given if v.rows == kind)
     if any(v.rows == MANY and v.layout is not top.layout for v in given):
         return None
@@ -245,6 +247,17 @@ def _of_grid(call: Call, of: Ragged) -> list[Ragged] | None:
     return [made] if made is not None else None
 
 
+def _of_turned(call: Call, of: Ragged) -> list[Ragged] | None:
+    """A function of rows as columns."""
+    if call.name == "Transpose" and call.attributes["axes"] in (None, (1, 0)):
+        return [Ragged(of.values, of.layout)]
+    if call.name in RUNNING and call.attributes["axis"] in (1, -1):
+        rows = Ragged(of.values, of.layout)
+        made = _over_rows(_changed(call, axis=0), rows, [0])
+        return [dataclasses.replace(v, rows=TURNED) for v in made or []] or None
+    return None
+
+
 def _item(call: Call, of: Ragged, site: Site) -> list[Ragged] | None:
     """x[first, ...]: rows are taken, then the rest of each."""
     slices = [*call.attributes["slices"]]
@@ -275,7 +288,10 @@ def _shaped(call: Call, of: Ragged, target: Layout, site: Site) -> list[Ragged] 
             return _applied(_changed(call, shape=(of.layout.total, *rest)), of, [of], site)
         return None
     if of.rows == MANY:
-        return None
+        single = of.rank == 1 or (of.rank == 2 and of.values.shape[1] == 1)
+        turns = not spreads and len(shape) == 2 and shape[0] == 1 and single
+        column = common.reshape(of.values, (of.layout.total, 1)) if turns else of.values
+        return [Ragged(column, of.layout, TURNED)] if turns else None
     if shape[0] is LENGTH and spreads:
         row = _with_rows(of, Ragged(of.values, target, MANY), len(shape))
         if row is None:
@@ -308,6 +324,8 @@ def _transposed(call: Call, of: Ragged, site: Site) -> list[Ragged] | None:
     axes = tuple(normalise_axis(a, of.rank) for a in axes)
     if of.rows == BARE:
         return _applied(_changed(call, axes=(0, *(a + 1 for a in axes))), of, [of], site)
+    if axes == (1, 0) and of.rows == MANY:
+        return [Ragged(of.values, of.layout, TURNED)]
     return _applied(_changed(call, axes=axes), of, [of], site) if axes[0] == 0 else None
 
 

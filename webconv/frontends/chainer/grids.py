@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from webconv.frontends import common
-from webconv.frontends.chainer.items import BARE, GRID, MANY, ONE, Ragged
+from webconv.frontends.chainer.items import BARE, GRID, MANY, ONE, TURNED, Ragged
 from webconv.frontends.chainer.packing import Layout, filled, of_count, packed, spread
 from webconv.frontends.chainer.tape import Call
 from webconv.ir import ops
@@ -25,8 +25,17 @@ def product(call: Call, a: Ragged | Value, b: Ragged | Value) -> Ragged | None:
     if isinstance(b, Value):
         plain = a.rows in (MANY, ONE) and a.rank == 2 and not turn_a and b.type.rank == 2
         return _like(a, _times(a.values, b, turn_b)) if plain else None
+    if a.rows == TURNED or b.rows == TURNED:
+        a, turn_a = _straight(a, turn_a)
+        b, turn_b = _straight(b, turn_b)
     rule = PRODUCTS.get((a.rows, b.rows))
     return rule(a, b, turn_a, turn_b) if rule is not None else None
+
+
+def _straight(of: Ragged, turn: bool) -> tuple[Ragged, bool]:
+    if of.rows != TURNED:
+        return of, turn
+    return Ragged(of.values, of.layout), not turn
 
 
 def _like(of: Ragged, values: Value) -> Ragged:
@@ -44,6 +53,10 @@ def _padded(of: Ragged) -> Value:
 
 def _of_rows(a: Ragged, b: Ragged, turn_a: bool, turn_b: bool) -> Ragged | None:
     """`[T, H] @ [U, H].T`, a grid; or `[T, H].T @ [T, K]`, which adds up over the rows."""
+    if (a.rank, b.rank) == (1, 2) and a.layout is b.layout and not turn_b:
+        column = Ragged(common.expand_dims(a.values, 1), a.layout)
+        row = _of_rows(column, b, True, False)
+        return row and Ragged(row.values, row.layout, BARE)
     if (a.rank, b.rank) != (2, 2) or turn_a == turn_b:
         return None
     left, right = _padded(a), of_count(_padded(b), a.layout)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from webconv.frontends.chainer.packing import Layout
 from webconv.ir.graph import Value
 
-# What an array of a list is: rows, one row `[1, ...]`, an array that is no rows, or the products
-# of the rows of two sequences.
-MANY, ONE, BARE, GRID = "many", "one", "bare", "grid"
+# What an array of a list is: rows, one row `[1, ...]`, an array that is no rows, the products of
+# the rows of two sequences, or rows as columns.
+MANY, ONE, BARE, GRID, TURNED = "many", "one", "bare", "grid", "turned"
 
 REFUSED = (
     "a list of sequences may enter F.concat over axis 0, F.pad_sequence and L.NStep* as a whole, "
@@ -24,7 +24,7 @@ class Ragged:
 
     By `rows`, `values` are MANY: sequences one after another, `[total, ...]`; ONE or BARE: of each
     sequence a row, `[B, ...]`; GRID: `[B, T, U]`, filled up, with rows of `layout` and columns of
-    `across`.
+    `across`. TURNED are rows whose matrix is transposed: `values` are those of before.
     """
 
     values: Value

@@ -79,7 +79,7 @@ def _with_sizes(
     found: list[list[Call]] = [[] for _ in tapes]
     for tape, calls in zip(tapes, found, strict=True):
         convert(tape, calls)
-    if len({tuple((c.name, c.where) for c in calls) for calls in found}) > 1:
+    if len({tuple((c.name, c.where, len(c.inputs)) for c in calls) for calls in found}) > 1:
         raise Mismatch("other lists take other calls")
     leaves = [{leaf.value: leaf for leaf in tape.leaves} for tape in tapes]
     made: dict[int, Leaf] = {}

@@ -261,10 +261,10 @@ class Lists:
         """The row of a sequence, where a loop takes them all: `for h, y in zip(last, ys)`."""
         assert isinstance(x, Value)
         of = self._counted(x) if x.shape else None
-        taken = self._indexed.get(call.inputs[0], set())
+        own, taken = self._indexed.get(call.inputs[0], (0, set()))
         if of is None or not taken.issuperset(range(len(of.example))):
             return None
-        key = ("rows", x)
+        key = ("rows", own)
         if key not in self._made:
             self._made[key] = [Ragged(x, of, BARE)]
         return [Item(self._made[key][0], int(call.attributes["slices"][0]))]
@@ -286,13 +286,22 @@ def _index(call: Call) -> int | None:
     return int(slices[0]) if slices is not None and plain else None
 
 
-def _indexed(calls: Sequence[Call]) -> dict[int, set[int]]:
-    """By the number of a value, its rows that are taken one by one."""
-    found: dict[int, set[int]] = {}
+def _indexed(calls: Sequence[Call]) -> dict[int, tuple[int, set[int]]]:
+    """Values of which rows are taken one by one, by their numbers: a number that is the same for
+    values that are made alike (`h[0]` in a loop), and the rows."""
+    same: dict[int, int] = {}
+    known: dict[tuple[int, int], int] = {}
+    rows: dict[int, set[int]] = {}
     for call in calls:
-        if (k := _index(call)) is not None:
-            found.setdefault(call.inputs[0], set()).add(k)
-    return found
+        if (k := _index(call)) is None:
+            continue
+        source = same.get(call.inputs[0], call.inputs[0])
+        rows.setdefault(source, set()).add(k)
+        made = call.outputs[0]
+        if made is not None:
+            same[made] = known.setdefault((source, k), made)
+    numbers = {call.inputs[0] for call in calls if _index(call) is not None}
+    return {n: (same.get(n, n), rows[same.get(n, n)]) for n in numbers}
 
 
 def _end_to_end(of: Ragged) -> Value:
