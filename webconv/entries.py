@@ -163,6 +163,10 @@ def find_value(program: Program, name: str) -> Value:
         count = len(named[layer])
         outputs = "1 output" if count == 1 else f"{count} outputs, the last {layer}.{count - 1}"
         raise ModelFormatError(f"there is no {name!r}: layer {layer!r} has {outputs}")
+    layer, colon, k = name.rpartition(":")
+    if colon and k.isdecimal() and int(k) < len(named.get(layer, ())):
+        own = layer if k == "0" else f"{layer}.{k}"
+        raise ModelFormatError(f"there is no {name!r}: output {k} of layer {layer!r} is {own!r}")
     there = list(dict.fromkeys([*known, *(program.layers or filter(None, named))]))
     near = difflib.get_close_matches(name, there, 1) if len(there) > MOST_NAMES else []
     meant = f"; did you mean {near[0]!r}?" if near else f"; there are {_some(there)}"

@@ -158,6 +158,10 @@ def test_from_the_command_line(
             "there is no 'lstm.3': layer 'lstm' has 3 outputs, the last lstm.2",
         ),
         (
+            {"e": (["read"], ["lstm:1"])},
+            "there is no 'lstm:1': output 1 of layer 'lstm' is 'lstm.1'",
+        ),
+        (
             {"e": (["previous"], ["dense"])},
             "entry 'e' needs read as inputs too, or lstm_1/h, lstm_1/c instead",
         ),
