@@ -247,6 +247,11 @@ SOURCES: dict[str, tuple[str, str]] = {
     "circular": ("from net import make_net", "fails at net.py:2: .*cannot import name"),
     "raises": ("1 / 0", "importing net.py fails at net.py:2: 1 / 0: ZeroDivisionError"),
     "exits": ("raise SystemExit(2)", "importing net.py fails at net.py:2: .*SystemExit: 2"),
+    "list": (
+        "class Net(chainer.Chain):\n    def forward(self, xs): return F.concat(xs, axis=0)\n"
+        f"def make_net(): return Net(), [{X}, 2 * {X}]",
+        "",
+    ),
     "no_function": ("make_net = 3", "net.py has no function make_net"),
     "arguments": ("def make_net(a): pass", r"make_net\(\) fails: TypeError: .*missing 1 required"),
     "make_raises": ("def make_net():\n    {}['a']", r"make_net\(\) fails at net.py:3: .*KeyError"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def make(path: Path) -> tuple[Any, tuple[Any, ...], Mapping[str, Any] | None]:
     if len(examples) == 1 and isinstance(examples[0], Mapping):
         return chain, (), examples[0]
     if len(examples) == 1 and isinstance(examples[0], tuple | list):
-        examples = examples if is_numbers(examples[0]) else list(examples[0])
+        whole = is_numbers(examples[0]) or _is_argument(chain, examples[0])
+        examples = examples if whole else list(examples[0])
     if not examples:
         raise ModelFormatError(f"{name}() returns no example inputs: `return chain, x`")
     return chain, tuple(examples), None
@@ -63,6 +65,17 @@ def neighbours(file: Path) -> Iterator[None]:
             own = getattr(sys.modules[name], "__file__", None) or ""
             if own.startswith(folder) and not own.startswith(LIBRARIES):
                 del sys.modules[name]
+
+
+def _is_argument(chain: Any, given: Collection[Any]) -> bool:
+    """True for a list that the chain takes as one argument, and not as several."""
+    signature = inspect.signature(getattr(chain, "forward", chain))
+    try:
+        signature.bind(*given)
+    except TypeError:
+        with contextlib.suppress(TypeError):
+            return bool(given) and signature.bind(given) is not None
+    return False
 
 
 def imported(file: Path) -> Any:
