@@ -89,6 +89,16 @@ def filled(
     return ops.Where()(wide, padded, common.scalar(padding, padded)), mask
 
 
+def within(layout: Layout) -> Value:
+    """Where filled up sequences have something: `[B, T]`."""
+    longest = f"{layout.name}_longest"
+    top = ops.ReduceMax((0,), True)(layout.lengths)
+    lengths = ops.Bind((longest,))(layout.lengths, top)
+    step = common.expand_dims(ops.Iota(dims.symbol(longest))(), 0)
+    made: Value = ops.Less()(step, common.expand_dims(lengths, 1))
+    return made
+
+
 def packed(y: Value, layout: Layout, time_first: bool = False) -> Value:
     """`[B, T, ...]` or `[T, B, ...]` one sequence after another: `[total, ...]`."""
     first, second, *rest = y.shape
