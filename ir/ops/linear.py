@@ -74,6 +74,12 @@ class Window(Op):
             require(fits, f"a window of {k} does not fit an axis of {n}")
         return out
 
+    def rooms(self, spatial: Shape, kernel: tuple[int, ...]) -> tuple[Guard, ...]:
+        """By how many elements a window is larger than its padded axis, which must be 0."""
+        rows = zip(spatial, kernel, self.dilations, self.pads, strict=True)
+        rooms = [n + p[0] + p[1] - (k - 1) * d - 1 for n, k, d, p in rows]
+        return tuple(Guard(dims.minimum(r, 0), 0) for r in rooms if not dims.never_negative(r))
+
     def taps(
         self, x: Array, kernel: tuple[int, ...], fill: float
     ) -> Iterator[tuple[tuple[int, ...], Array]]:
@@ -105,6 +111,10 @@ class Conv(Window):
         require(isinstance(out, int) and out % self.groups == 0, rule)
         spatial = self.spatial(x.shape[1:-1], w.shape[:-2])  # type: ignore[arg-type]
         return (TensorType(x.dtype, (x.shape[0], *spatial, out)),)
+
+    def limits(self, *types: TensorType) -> tuple[Guard, ...]:
+        x, w = types
+        return self.rooms(x.shape[1:-1], w.shape[:-2])  # type: ignore[arg-type]
 
     def eval(self, x: Array, w: Array) -> tuple[Array, ...]:  # type: ignore[override]
         g, (per_group, out) = self.groups, w.shape[-2:]
@@ -168,6 +178,9 @@ class Pool(Window):
         x = types[0]
         spatial = self.spatial(x.shape[1:-1], self.kernel)
         return (TensorType(x.dtype, (x.shape[0], *spatial, x.shape[-1])),)
+
+    def limits(self, *types: TensorType) -> tuple[Guard, ...]:
+        return self.rooms(types[0].shape[1:-1], self.kernel)
 
 
 @dataclass(frozen=True)

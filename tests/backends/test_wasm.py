@@ -75,6 +75,29 @@ def test_slices_stay_within_their_tensor(
                 runs(feeds)
 
 
+@pytest.mark.parametrize(
+    ("op", "fitting", "misfit"),
+    [
+        (ops.MaxPool((1,), (1,), ((0, 0),), (3,)), (3, 4), (2, 0)),
+        (ops.AveragePool((2,), (2,), ((1, 0),), (3,)), (4, 9), (3, 1)),
+        (ops.MaxPool((2,), (1,), ((1, 1),), (3,)), (1, 2), (0,)),
+    ],
+)
+def test_windows_stay_within_their_tensor(
+    op: ops.MaxPool | ops.AveragePool, fitting: Sequence[int], misfit: Sequence[int]
+) -> None:
+    x = graph.input("x", TensorType(dtypes.f32, (1, N, 2)))
+    program = Program({"main": graph.Graph({"x": x}, {"y": op(x)})})
+    for n in fitting:
+        feeds = {"x": np.arange(2 * n, dtype=np.float32).reshape(1, n, 2)}
+        np.testing.assert_allclose(run_program(program, feeds)["y"], program.run(feeds)["y"])
+    for n in misfit:
+        feeds = {"x": np.zeros((1, n, 2), np.float32)}
+        for runs in (program.run, lambda feeds: run_program(program, feeds)):
+            with pytest.raises(ShapeError, match=f"would leave its tensor: 'x' is .*n = {n}"):
+                runs(feeds)
+
+
 def test_sizes_that_must_be_equal_are_checked() -> None:
     """`[n, 2]` seen as `[3, 2]` is for n = 3, and refused for others as the runner does."""
     x = graph.input("x", TensorType(dtypes.f32, (symbol("n"), 2)))
