@@ -8,11 +8,11 @@ form that are unrolled, or cells with a mask around them, become a Scan first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from webconv.ir import ops
-from webconv.ir.graph import Graph, Node, Program
+from webconv.ir.graph import Graph, Program
 from webconv.passes.algebra import add_negative, drop_cast, drop_identity
 from webconv.passes.constants import fold_constants
 from webconv.passes.driver import Explain, Refusal, expect, rewrite
@@ -21,9 +21,14 @@ from webconv.passes.recurrences_bodies import step_by_counter, take_constants
 from webconv.passes.recurrences_cells import Cell, Cells
 from webconv.passes.recurrences_layers import Layer, layers
 from webconv.passes.recurrences_loops import rolled
-from webconv.passes.recurrences_masks import choose_by_mask, narrow_condition
+from webconv.passes.recurrences_masks import (
+    choose_by_mask,
+    narrow_condition,
+    reshape_before_expand,
+    slice_before_expand,
+)
 from webconv.passes.recurrences_scan import reached, scan_layer
-from webconv.passes.recurrences_stacks import stack_of_results, stack_of_shapes
+from webconv.passes.recurrences_stacks import stack_of_results, stack_of_shapes, steps_of_scan
 from webconv.passes.recurrences_steps import last_of_steps, stack_of_steps, step, step_by_index
 from webconv.passes.recurrences_totals import totals_of_steps
 from webconv.passes.substitute import rewire
@@ -39,8 +44,13 @@ PREPARE = (
     drop_cast,
     choose_by_mask,
     narrow_condition,
+    slice_before_expand,
+    reshape_before_expand,
     *MOVEMENT,
 )
+
+# What is done to each step of a sequence is done to all of them.
+TOGETHER = (*MOVEMENT, stack_of_steps, stack_of_shapes, stack_of_results, steps_of_scan)
 
 
 @dataclass(frozen=True)
@@ -83,15 +93,31 @@ def recognise(program: Program) -> tuple[Program, Recognition]:
     found = Recognition()
     if not any(_may_hold_cells(graph) for graph in program.entries.values()):
         return program, found
-    prepared = rewrite(program, PREPARE)
-    entries = {name: _recognised(graph, found) for name, graph in prepared.entries.items()}
+    prepared = made = rewrite(program, PREPARE)
+    while True:
+        made = _changed(made, lambda graph: _recognised(graph, found, 2))
+        # What a loop's body does to the steps of another is one thing to all of them now.
+        together = _together(made)
+        count = len(found.layers)
+        made = _changed(together, lambda graph: _with_scan(graph, found))
+        if len(found.layers) == count:
+            break
+    # A single cell may be a step of a loop of another form, so those come last.
+    made = _changed(made, lambda graph: _recognised(graph, found, 1))
     if not found.layers:
         return prepared, found
-    rules = (*MOVEMENT, stack_of_steps, stack_of_shapes, stack_of_results)
-    entries = {name: totals_of_steps(graph) for name, graph in entries.items()}
-    stacked = rewrite(replace(prepared, entries=entries), rules)
     # A stack is told by its last step, so that is not replaced before.
-    return rewrite(stacked, (*MOVEMENT, last_of_steps)), found
+    return rewrite(_together(made), (*MOVEMENT, last_of_steps)), found
+
+
+def _changed(program: Program, change: Callable[[Graph], Graph]) -> Program:
+    """`program` with all entries changed."""
+    return replace(program, entries={n: change(graph) for n, graph in program.entries.items()})
+
+
+def _together(program: Program) -> Program:
+    """`program` with what is done to each step done to all of them at once."""
+    return rewrite(_changed(program, totals_of_steps), TOGETHER)
 
 
 def _may_hold_cells(graph: Graph) -> bool:
@@ -101,16 +127,14 @@ def _may_hold_cells(graph: Graph) -> bool:
     return ops.MatMul in kinds or any(_may_hold_cells(body) for body in held)
 
 
-def _recognised(graph: Graph, found: Recognition) -> Graph:
-    """`graph` with its layers as operators, one after another."""
+def _recognised(graph: Graph, found: Recognition, fewest: int) -> Graph:
+    """`graph` with its layers of at least so many cells as operators, one after another."""
     cells = Cells()
     while True:
         refused: dict[str, str] = {}
-        changed = _next_layer(graph, cells, found, refused, 2)
+        changed = _next_layer(graph, cells, found, refused, fewest)
         changed = changed or _next_scan(graph, cells, found, refused)
-        changed = changed or _next_loop(graph, cells, found, refused)
-        # A single cell may be a step of a loop of another form, so those come last.
-        changed = changed or _next_layer(graph, cells, found, refused, 1)
+        changed = changed or _next_loop(graph, cells, found)
         if changed is None:
             found.refused = refused | found.refused
             return graph
@@ -138,45 +162,33 @@ def _next_scan(
     graph: Graph, cells: Cells, found: Recognition, refused: dict[str, str]
 ) -> Graph | None:
     """`graph` with the first cell in a Scan's body as an operator."""
-    for node in graph.nodes:
-        if isinstance(node.op, ops.Scan):
-            changed = _without_cell(graph, node, cells, found, refused, 1)
-            if changed is not None:
-                return changed
-    return None
-
-
-def _without_cell(
-    graph: Graph,
-    scan: Node,
-    cells: Cells,
-    found: Recognition,
-    refused: dict[str, str],
-    count: int,
-) -> Graph | None:
-    """`graph` with the first cell of a Scan as an operator; it is written out `count` times."""
     read = {v for node in graph.nodes for v in node.inputs}
     read |= {*graph.outputs.values(), *graph.writes.values()}
-    taken = scan_layer(scan, cells, read.__contains__, refused)
-    if taken is None:
-        return None
-    found.add(taken.cell, count)
-    return rewire(graph, taken.changes)
-
-
-def _next_loop(
-    graph: Graph, cells: Cells, found: Recognition, refused: Mapping[str, str]
-) -> Graph | None:
-    """`graph` with a loop that is written out as an operator, or as a Scan."""
-    for changed, scan, count in rolled(graph, deep=True):
-        without = _without_cell(changed, scan, cells, found, {}, count)
-        if without is not None:
-            return without
-    for changed, scan, count in rolled(graph, deep=False):
-        found.layers.append(Recognised("Scan", scan.name, count))
-        found.refused |= refused
-        return changed
+    for node in graph.nodes:
+        if isinstance(node.op, ops.Scan):
+            taken = scan_layer(node, cells, read.__contains__, refused)
+            if taken is not None:
+                found.add(taken.cell, 1)
+                return rewire(graph, taken.changes)
     return None
+
+
+def _next_loop(graph: Graph, cells: Cells, found: Recognition) -> Graph | None:
+    """`graph` with a loop whose cell is an operator then."""
+    for loop in rolled(graph, deep=True):
+        taken = scan_layer(loop.scan, cells, loop.read.__contains__, {})
+        if taken is not None:
+            found.add(taken.cell, loop.count)
+            return rewire(rewire(graph, loop.changes), taken.changes)
+    return None
+
+
+def _with_scan(graph: Graph, found: Recognition) -> Graph:
+    """`graph` with a loop of any other form as a Scan, if there is one."""
+    for loop in rolled(graph, deep=False):
+        found.layers.append(Recognised("Scan", loop.scan.name, loop.count))
+        return rewire(graph, loop.changes)
+    return graph
 
 
 def _replaced(graph: Graph, layer: Layer) -> Graph:

@@ -9,8 +9,9 @@ is the one that the Scan repeats, since the last may lack states that nothing re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from webconv.ir import graph as graphs
 from webconv.ir import ops
@@ -19,13 +20,19 @@ from webconv.ir.op import TensorType
 from webconv.passes.recurrences_places import Places
 from webconv.passes.recurrences_steps import common_sequence, stacked, step
 from webconv.passes.recurrences_totals import REDUCTIONS
-from webconv.passes.substitute import rewire, substitute
+from webconv.passes.substitute import substitute
 
 # Graphs of more operators are not looked at: what depends on what takes as many bits squared.
 MOST_NODES = 20000
 
 # How many places of one look are searched, last ones first; a graph of thousands has many of each.
 MOST_PLACES = 64
+
+# One loop may be found at several of its places, and only at some as it was written.
+MOST_LOOPS = 12
+
+# How many operators down it is checked that what enters two steps is computed in one way.
+NEAR = 5
 
 # What a cell's gates are sums of (`recurrences_sums`): with these a step is more than its states.
 SUMS = (ops.Add, ops.Mul, ops.MatMul, ops.Slice, ops.Concat, ops.Reshape)
@@ -61,8 +68,18 @@ class Loop:
         return [row.get(value) for row in reversed(self.steps)]
 
 
-def rolled(graph: Graph, deep: bool) -> Iterator[tuple[Graph, Node, int]]:
-    """`graph` with a loop as a Scan, the Scan, and its steps, for each loop, the last ones first.
+@dataclass(frozen=True)
+class Rolled:
+    """A loop as a Scan: what stands for its values, and what of the Scan that reads."""
+
+    scan: Node
+    changes: Mapping[Value, Value]
+    read: Container[Value]
+    count: int
+
+
+def rolled(graph: Graph, deep: bool) -> Iterator[Rolled]:
+    """The last loops of a graph as Scans, the best first.
 
     With `deep`, products of a sequence that a cell's gates may be sums of are in the Scan; else the
     Scan has what depends on its states.
@@ -70,10 +87,17 @@ def rolled(graph: Graph, deep: bool) -> Iterator[tuple[Graph, Node, int]]:
     if len(graph.nodes) > MOST_NODES or not _has_steps(graph):
         return
     places = Places(graph)
-    seen: set[Node] = set()
+    loops = [*islice(_loops(places, deep), MOST_LOOPS)]
+    # A loop that is found at another place, or with every other step, has less of them.
+    for loop in sorted(loops, key=lambda loop: (-len(loop.steps), len(loop.entering))):
+        yield _scanned(places, loop)
+
+
+def _loops(places: Places, deep: bool) -> Iterator[Loop]:
+    """Loops by the places of their results, the last ones first."""
     searched: Counter[object] = Counter()
-    for node in reversed(graph.nodes):
-        if len(node.outputs) > 1 or isinstance(node.op, Constant | Input) or node in seen:
+    for node in reversed(places.nodes):
+        if len(node.outputs) > 1 or isinstance(node.op, Constant | Input):
             continue
         searched[places.key[node]] += 1
         if searched[places.key[node]] > MOST_PLACES:
@@ -84,8 +108,7 @@ def rolled(graph: Graph, deep: bool) -> Iterator[tuple[Graph, Node, int]]:
             except _Different:
                 continue
             if loop is not None:
-                yield *_scanned(graph, places, loop), len(loop.steps)
-                seen |= {v.node for row in loop.steps for v in row.values()}
+                yield loop
                 break
 
 
@@ -110,14 +133,13 @@ class _Finder:
     def found(self) -> Loop | None:
         """The loop; None if it is none over a sequence. Raises _Different if the steps differ."""
         self._compare()
-        for leaving in [*self.loop.entering]:
-            self._grow(leaving)
         for value, kind in self.loop.kinds.items():
             if kind != "shared":
                 self.loop.steps[1][value] = value
         self._complete_last()
         while (row := self._row_before()) is not None:
             self.loop.steps.append(row)
+        self._take_choices()
         return self._without_cycles()
 
     def _earlier(self) -> Value:
@@ -145,7 +167,18 @@ class _Finder:
         loop, places = self.loop, self.places
         seen: dict[Value, Value] = {}
         stack = [(self.last, self.before)]
-        while stack:
+        states: list[tuple[Value, Value]] = []
+        while stack or states:
+            if not stack:
+                v, w = states.pop(0)
+                if self._leaves(v):
+                    _require(w not in loop.entering.values())
+                    loop.entering[v] = w
+                else:
+                    del loop.kinds[w]
+                    self._mark_same(v, w)
+                    stack = _inputs(v, w)
+                continue
             v, w = stack.pop()
             if v in seen:
                 if seen[v] is not w:
@@ -160,14 +193,14 @@ class _Finder:
             elif v is self.before or places.depends(v, self.earlier):
                 _require(v.type == w.type)
                 loop.mark(w, "state")
-                loop.entering[v] = w
+                states.append((v, w))
             elif self._is_shown(v, w):
                 self._mark_same(v, w)
                 stack += _inputs(v, w)
             else:
-                _require(v.type == w.type)
+                _require(v.type == w.type and _is_step(v, w, NEAR))
                 loop.mark(w, "sequence")
-                loop.steps[0][w] = v
+                _require(loop.steps[0].setdefault(w, v) is v)
 
     def _mark_same(self, v: Value, w: Value) -> None:
         _require(not self.places.depends(w, self.before))
@@ -179,9 +212,22 @@ class _Finder:
         fits = self.deep and isinstance(v.node.op, SUMS) and common_sequence([w, v]) is None
         return fits and _alike(v, w)
 
+    def _leaves(self, v: Value) -> bool:
+        """True if the step before the last computes a state, False if the last one does.
+
+        Neither must need what the result of the step before gives.
+        """
+        known = dict(self.loop.kinds)
+        try:
+            self._grow(v)
+        except _Different:
+            self.loop.kinds = known
+            return False
+        return True
+
     def _grow(self, root: Value) -> None:
         """Mark what a state is made of that the last step does not compute."""
-        states = [*self.loop.entering.values(), self.earlier]
+        states = [*self.loop.of_kind("state"), self.earlier]
         stack = [root]
         while stack:
             w = stack.pop()
@@ -231,6 +277,29 @@ class _Finder:
                 stack += _inputs(w, v)
         return {w: v for w, v in row.items() if loop.kinds[w] != "shared"}
 
+    def _take_choices(self) -> None:
+        """Mark choices of what a step computes, so that a mask is with the state that it holds."""
+        loop = self.loop
+        inside = [row[w] for row in loop.steps for w in loop.of_kind("same") if w in row]
+        for node in self.places.nodes:
+            inputs = [v for v in node.inputs if v is not None]
+            made = node.outputs[0]
+            if not isinstance(node.op, ops.Where) or made in loop.kinds:
+                continue
+            if not any(loop.kinds.get(v) == "same" for v in inputs):
+                continue
+            others = [v for v in inputs if v not in loop.kinds]
+            if self.places.any_depends(others, inside):
+                continue
+            rows = [[row.get(v, v) for v in inputs] for row in loop.steps]
+            found = [self.places.made_of(node.op, row) for row in rows]
+            if all(found):
+                loop.mark(made, "same")
+                for v in inputs:
+                    loop.kinds.setdefault(v, "shared")
+                for row, n in zip(loop.steps, found, strict=True):
+                    row[made] = n.outputs[0]  # type: ignore[union-attr]
+
     def _without_cycles(self) -> Loop | None:
         """The loop with as many steps as do not enter themselves; None if there is no sequence."""
         loop = self.loop
@@ -273,6 +342,17 @@ def _inputs(v: Value, w: Value) -> list[tuple[Value, Value]]:
     return [(a, b) for a, b in pairs if a is not None and b is not None]
 
 
+def _is_step(v: Value, w: Value, depth: int) -> bool:
+    """True if two values are steps of a sequence, or the same is done to such near by."""
+    if v is w or not depth or common_sequence([w, v]) is not None:
+        return True
+    if not v.node.inputs:
+        # A row of a table may be that of a step; matrices are those of two layers.
+        row = v.type.rank < 2 or v.shape[0] == 1
+        return type(v.node.op) is type(w.node.op) and (row or v.constant is None)
+    return _alike(v, w) and all(_is_step(a, b, depth - 1) for a, b in _inputs(v, w))
+
+
 def _is_sequence(column: Sequence[Value | None]) -> bool:
     """True for steps of a sequence, and for what is computed of them."""
     stack = [[v for v in column if v is not None]]
@@ -291,8 +371,8 @@ def _is_sequence(column: Sequence[Value | None]) -> bool:
     return False
 
 
-def _scanned(graph: Graph, places: Places, loop: Loop) -> tuple[Graph, Node]:
-    """`graph` with a loop as a Scan."""
+def _scanned(places: Places, loop: Loop) -> Rolled:
+    """A loop as a Scan."""
     own, sequences = loop.of_kind("same"), loop.of_kind("sequence")
     captured = [v for v in loop.of_kind("shared") if v.constant is None]
     states = [*loop.entering.items()]
@@ -318,7 +398,7 @@ def _scanned(graph: Graph, places: Places, loop: Loop) -> tuple[Graph, Node]:
     for (leaving, _), final in zip(states, made.outputs, strict=False):
         if (v := loop.steps[0].get(leaving)) is not None and leaving not in shown:
             changes[v] = final
-    return rewire(graph, changes), made
+    return Rolled(made, changes, {*changes.values(), *made.outputs[len(states) :]}, len(loop.steps))
 
 
 def _input(k: int, type: TensorType) -> Value:

@@ -6,24 +6,47 @@ computed: a gate, or numbers that are given, may be anything between.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from webconv.ir import dtypes, ops
 from webconv.ir.graph import Constant, Node, Value, constant
 from webconv.passes.driver import Uses
 from webconv.passes.recurrences_cells import mixes
+from webconv.passes.recurrences_steps import reshaped
 
 
 def choose_by_mask(node: Node, uses: Uses) -> Value | None:
     """m * a + (1 - m) * b -> where(m, a, b), for m that is 0 or 1"""
     if not isinstance(node.op, ops.Add | ops.Sub):
         return None
-    for m, a, b in mixes(node.outputs[0]):
+    for m, a, b in (*mixes(node.outputs[0]), *_complements(node)):
         condition = as_condition(m)
         if condition is not None:
             made: Value = ops.Where()(condition, a, b)
             return made if made.type == node.outputs[0].type else None
     return None
+
+
+def _complements(node: Node) -> Iterator[tuple[Value, Value, Value]]:
+    """m, a and b where `node` is m * a + n * b, and n is 1 - m in other words."""
+    match node:
+        case Node(ops.Add(), [Value(Node(ops.Mul(), first)), Value(Node(ops.Mul(), second))]):
+            for m, a in (first, first[::-1]):
+                for n, b in (second, second[::-1]):
+                    conditions = [v and as_condition(v) for v in (m, n)]
+                    if m and a and b and _are_complements(*conditions):
+                        yield m, a, b
+
+
+def _are_complements(c: Value | None, d: Value | None) -> bool:
+    pairs = [(c, d), (d, c)]
+    return any(
+        isinstance(q.node.op, ops.Not) and q.node.inputs[0] is p
+        for p, q in pairs
+        if p is not None and q is not None
+    )
 
 
 def narrow_condition(node: Node, uses: Uses) -> Value | None:
@@ -32,6 +55,41 @@ def narrow_condition(node: Node, uses: Uses) -> Value | None:
         case Node(ops.Where(), [Value(Node(ops.Expand(), [Value() as m], guards=[])), a, b]):
             made: Value = ops.Where()(m, a, b)
             return made if made.type == node.outputs[0].type else None
+    return None
+
+
+def slice_before_expand(node: Node, uses: Uses) -> Value | None:
+    """expand(x)[...] -> expand(x[...])"""
+    match node:
+        case Node(
+            ops.Slice(starts, sizes, steps),
+            [Value(Node(ops.Expand(), [Value() as x], guards=[])) as wide],
+        ) if x.type.rank == wide.type.rank:
+            repeats = [a == 1 and b != 1 for a, b in zip(x.shape, wide.shape, strict=True)]
+            if not any(repeats):
+                return None
+            parts = [
+                (0, 1, 1) if r else own
+                for r, own in zip(repeats, zip(starts, sizes, steps, strict=True), strict=True)
+            ]
+            cut = ops.Slice(*(tuple(p) for p in zip(*parts, strict=True)))(x)
+            made: Value = ops.Expand(sizes)(cut)
+            return made
+    return None
+
+
+def reshape_before_expand(node: Node, uses: Uses) -> Value | None:
+    """reshape(expand(x)) -> expand(reshape(x)), where only axes of size 1 come or go"""
+    match node:
+        case Node(
+            ops.Reshape(shape), [Value(Node(ops.Expand(), [Value() as x], guards=[])) as wide]
+        ) if x.type.rank == wide.type.rank:
+            kept = [n for n, d in zip(x.shape, wide.shape, strict=True) if d != 1]
+            if [d for d in wide.shape if d != 1] == [d for d in shape if d != 1]:
+                sizes = iter(kept)
+                inner = reshaped(x, [1 if d == 1 else next(sizes) for d in shape])
+                made: Value = ops.Expand(shape)(inner)
+                return made
     return None
 
 

@@ -9,10 +9,11 @@ from webconv.ir.graph import Graph, Node, Value
 from webconv.ir.op import Op
 
 # How many places may look like the one that is searched before it is given up.
-MOST_TRIES = 8
+MOST_TRIES = 16
 
-# How far down operators are compared before places are said to look alike.
-DEPTH = 3
+# How far down operators are compared before places are said to look alike; what is below a state
+# that a mask holds is told from the second step on.
+DEPTH = 1
 
 
 class Places:

@@ -5,14 +5,14 @@ A loop that applies a layer to each step and stacks the results is the layer on 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from webconv.ir import ops
 from webconv.ir.dims import Dim
-from webconv.ir.graph import Node, Value, constant
+from webconv.ir.graph import Input, Node, Value, constant
 from webconv.ir.op import Op, normalise_axis
 from webconv.ir.ops.reduction import Reduce
 from webconv.passes.driver import Uses
@@ -51,6 +51,61 @@ def stack_of_shapes(node: Node, uses: Uses) -> Value | None:
     return None
 
 
+def steps_of_scan(node: Node, uses: Uses) -> tuple[Value, ...] | None:
+    """scan(x) without states -> what its body computes, on all steps at once"""
+    match node:
+        case Node(ops.Scan(body, 0, sequences, _), [Value(type=first), *_]):
+            count = first.shape[0]
+            made = dict(zip(body.inputs.values(), node.inputs, strict=True))
+            stepwise = {*list(body.inputs.values())[:sequences]}
+            for inner in body.nodes:
+                if isinstance(inner.op, Input):
+                    continue
+                result = _on_all_steps(inner, made, stepwise, count)
+                if result is None:
+                    return None
+                made[inner.outputs[0]] = result
+            results = [(made[v], v) for v in body.outputs.values()]
+            return tuple(
+                v if inner in stepwise else ops.Expand((count, *inner.shape))(v)
+                for v, inner in results
+                if v is not None
+            )
+    return None
+
+
+def _on_all_steps(
+    node: Node, made: Mapping[Value, Value | None], stepwise: set[Value], count: Dim
+) -> Value | None:
+    """What a node of a body gives on all steps; None if it is not known to do it step by step."""
+    if len(node.outputs) > 1 or any(v is None for v in node.inputs):
+        return None
+    own = [k for k, v in enumerate(node.inputs) if v in stepwise]
+    inputs = [v and made[v] for v in node.inputs]
+    (result,) = node.outputs
+    if not own:
+        return Node(node.op, inputs, node.name).outputs[0]
+    columns = [v for v in node.inputs if v is not None]
+    if isinstance(node.op, ops.Elementwise | ops.Where):
+        for k in own:
+            columns[k] = _of_rank(columns[k], result.type.rank)
+            inputs[k] = reshaped(inputs[k], (count, *columns[k].shape))  # type: ignore[arg-type]
+    wide = with_steps(node.op, [[v] for v in columns], own, result.shape, count)
+    if wide is None:
+        return None
+    stepwise.add(result)
+    return Node(wide, inputs, node.name).outputs[0]
+
+
+def _of_rank(value: Value, rank: int) -> Value:
+    """`value` with axes in front that it lacks: behind that of the steps, when it has one."""
+    shape = [*[1] * (rank - value.type.rank), *value.shape]
+    array = value.constant
+    if array is not None and array.ndim < rank:
+        return constant(array.reshape([1] * (rank - array.ndim) + [*array.shape]), value.node.name)
+    return reshaped(value, shape)
+
+
 def _without(value: Value, axis: int) -> Value:
     """What `value` is with a new axis of size 1, if that is all it is; else `value` itself."""
     rest = (*value.shape[:axis], *value.shape[axis + 1 :])
@@ -84,6 +139,9 @@ def _lifted(results: Sequence[Value]) -> Value | None:
         return None
     if any(v.type != columns[k][0].type for k in own for v in columns[k]):
         return None
+    if isinstance(op, ops.Elementwise | ops.Where):
+        for k in own:
+            columns[k] = tuple(_of_rank(v, first.type.rank) for v in columns[k])
     wide = with_steps(op, columns, own, first.shape, len(nodes))
     if wide is None or follow_each_other(results):
         return None
@@ -97,7 +155,7 @@ def with_steps(
     columns: Sequence[Sequence[Value]],
     own: Sequence[int],
     shape: Sequence[Dim],
-    count: int,
+    count: Dim,
 ) -> Op | None:
     """`op` with an axis of steps in front of what differs from step to step."""
     rank = len(shape)

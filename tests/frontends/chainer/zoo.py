@@ -31,6 +31,7 @@ ZOO = {
         "Padded",
     ),
     "attention": ("Transformer", "TransformerOpen", "GPT", "GPTOpen", "GGNN", "PointNet"),
+    "loops": ("Tagger", "Weighed", "Pairs", "Translator"),
     "links": (
         *("Dueling", "Categorical", "A3C", "Actor", "Mixture", "Sequential", "Copies"),
         *("Perceptrons", "Sundry", "Branching", "Predictor"),

@@ -19,14 +19,17 @@ Sizes = Mapping[str, int]
 
 
 class Input(NamedTuple):
-    """What to draw: floats, or integers below `high`."""
+    """What to draw: floats, or integers below `high`, or truth values."""
 
     shape: tuple[int, ...]
     high: int = 0
+    truth: bool = False
 
     def drawn(self, random: Any, sizes: Sizes) -> Any:
         """An array with these sizes."""
         shape = [sizes.get(n.name, int(n)) if isinstance(n, Dim) else n for n in self.shape]
+        if self.truth:
+            return random.rand(*shape) < 0.5
         if self.high:
             return random.randint(0, self.high, shape).astype(np.int32)
         return random.randn(*shape).astype(np.float32)
@@ -34,7 +37,8 @@ class Input(NamedTuple):
     @property
     def example(self) -> Any:
         """The input to trace with."""
-        return example(self.shape, "int32" if self.high else "float32")
+        kind = "bool" if self.truth else "int32" if self.high else "float32"
+        return example(self.shape, kind)
 
 
 def floats(*shape: int) -> Input:
@@ -45,6 +49,11 @@ def floats(*shape: int) -> Input:
 def words(high: int, *shape: int) -> Input:
     """Integers below `high`."""
     return Input(shape, high)
+
+
+def flags(*shape: int) -> Input:
+    """True and False, with holes anywhere."""
+    return Input(shape, truth=True)
 
 
 OTHER = ({"batch": 1, "time": 5}, {"batch": 3, "time": 2})

@@ -206,10 +206,10 @@ def _unified(programs: Sequence[Program], samples: Sequence[Sizes]) -> Program:
     except Mismatch:
         return unified([recognise_recurrences(p) for p in programs], samples)
     if scans := _scans(made):
+        # The first of the programs tells whether the others are worth it.
         with contextlib.suppress(Mismatch):
-            plain = unified([recognise_recurrences(p) for p in programs], samples)
-            if _scans(plain) < scans:
-                return plain
+            if _scans(recognise_recurrences(programs[0])) < scans:
+                return unified([recognise_recurrences(p) for p in programs], samples)
     return stripped(made, programs[0])
 
 
