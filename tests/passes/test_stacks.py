@@ -169,3 +169,12 @@ def test_sums_that_are_no_totals() -> None:
     running = add(add(ROWS[0], ROWS[1]), ROWS[2])
     graph = Graph({"x": X}, {"y": add(running, ROWS[3]), "running": running})
     assert count(Program({"main": totals_of_steps(graph)}), ops.ReduceSum) == 1
+
+
+def test_a_product_of_constants_is_no_total() -> None:
+    """As the pivots of a parameter's determinant are, before they are folded."""
+    total = constant(np.float32(2))
+    for k in range(4):
+        total = ops.Mul()(total, constant(np.float32(k + 3)))
+    graph = Graph({}, {"total": total})
+    assert totals_of_steps(graph) is graph

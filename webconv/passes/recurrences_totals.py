@@ -81,7 +81,7 @@ def _total(node: Node, terms: Sequence[Value]) -> Value | None:
     """The terms of steps reduced, and what the loop started with."""
     constants = [v for v in terms if v.constant is not None]
     own = [v for v in terms if v.constant is None]
-    for start, steps in ((constants, own), ([*constants, own[0]], own[1:])):
+    for start, steps in ((constants, own), ([*constants, *own[:1]], own[1:])):
         if len(steps) >= FEWEST_TERMS and all(v.type == node.outputs[0].type for v in steps):
             together = _together(steps)
             if together is not None:
