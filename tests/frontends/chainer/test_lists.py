@@ -49,7 +49,7 @@ LISTS = [
     ("[x * float(x.array.sum()) for x in xs]", "depends on the values of its inputs"),
     ("[x[::2] for x in xs]", "whose lengths are not those of an input"),
     ("[x[3:1] for x in xs]", "the slice of a sequence would be empty"),
-    ("[F.transpose(x) for x in xs]", "Transpose at .*a list of sequences may enter F.concat"),
+    ("[F.transpose(x) for x in xs]", "a matrix of each sequence that is no list of rows"),
     ("[x * len(x) ** 2 for x in xs]", "depends on the number or the lengths|must be given all"),
     ("[x * len(xs) for x in xs]", "the chain depends on the number or the lengths"),
     ("F.split_axis(F.concat(xs, axis=0), 6, 0)[0]", "depends on the number|fails at"),

@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from webconv.frontends import common
 from webconv.frontends.chainer.align import Mismatch, Reciprocal, Varying, resolved
 from webconv.frontends.chainer.interleaved import UNWEAVE
-from webconv.frontends.chainer.items import MANY, Item, Ragged
+from webconv.frontends.chainer.items import GRID, MANY, TURNED, Item, Ragged
+from webconv.frontends.chainer.lengths import of_lengths
 from webconv.frontends.chainer.links import changed
-from webconv.frontends.chainer.packing import Layout, within
 from webconv.frontends.chainer.plugins import lines_to_write
 from webconv.frontends.chainer.ragged import Lists, list_input
 from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
-from webconv.ir import graph, ops
+from webconv.ir import graph
 from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
@@ -72,7 +71,7 @@ def convert(
     lists = _list_inputs(tape, values)
     for leaf in tape.leaves:
         if leaf.value not in values:
-            counted = _lengths(leaf, [*lists.values()])
+            counted = of_lengths(leaf, [*lists.values()])
             values[leaf.value] = counted or _leaf(leaf, tape.counted)
     made: dict[Hashable, Value] = {}
     known = Lists([*lists.values()], tape.calls)
@@ -183,6 +182,11 @@ def _list_name(first: str, names: Collection[str]) -> str:
 
 
 def _given_lengths(whole: Ragged, given: Mapping[str, str]) -> str:
+    if whole.rows in (GRID, TURNED):
+        raise UnsupportedError(
+            "it gives a matrix of each sequence that is no list of rows; multiply it by rows "
+            "(F.matmul), or transpose it back"
+        )
     if whole.rows != MANY:
         raise UnsupportedError("it gives a row of each sequence; join them by F.stack or F.concat")
     if whole.layout.source is None:
@@ -197,57 +201,6 @@ def _single(value: Value | Item) -> Value:
     if isinstance(value, Item):
         raise UnsupportedError("a state cannot be a sequence of a list")
     return value
-
-
-def _lengths(leaf: Leaf, lists: Sequence[Ragged]) -> Value | None:
-    """The lengths of a list, or what is a little more or less, where a constant holds them
-    (`np.array([len(x) for x in xs])`), or a mask that they make.
-
-    What holds them by chance differs in the program of other lengths, which is told.
-    """
-    array = leaf.array
-    if leaf.kind != "constant" or array.dtype.kind not in "biuf":
-        return None
-    for whole in lists:
-        layout = whole.layout
-        counts = array.dtype.kind != "b" and array.size == len(layout.example)
-        if counts and array.size in array.shape:
-            more = set((array.ravel() - layout.example).tolist())
-            if len(more) > 1 or not more <= {-2, -1, 0, 1, 2}:
-                continue
-            shape: list[Dim] = [1] * array.ndim
-            shape[array.shape.index(array.size)] = layout.count
-            lengths = ops.Add()(layout.lengths, graph.constant(int(more.pop())))
-            return common.reshape(common.cast(lengths, from_numpy(array.dtype)), shape)
-        if (mask := _mask(array, layout)) is not None:
-            return mask
-    return None
-
-
-def _mask(array: Any, layout: Layout) -> Value | None:
-    """Two numbers, one where a list that is filled up has something, as NumPy makes a mask."""
-    lengths = np.array(layout.example)
-    inside = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    if inside.all() or array.ndim < 2:
-        return None
-    for turned in (False, True):
-        own = np.swapaxes(array, 0, 1) if turned else array
-        if own.shape[:2] != inside.shape:
-            continue
-        wide = inside.reshape(*inside.shape, *[1] * (own.ndim - 2))
-        first, rest = own[inside].flat[0], own[~inside].flat[0]
-        if first == rest or not np.array_equal(
-            own, np.broadcast_to(np.where(wide, first, rest), own.shape)
-        ):
-            continue
-        known = common.transpose(within(layout), (1, 0)) if turned else within(layout)
-        chosen = ops.Where()(
-            common.reshape(known, (*known.shape, *[1] * (own.ndim - 2))),
-            graph.constant(np.asarray(first, array.dtype)),
-            graph.constant(np.asarray(rest, array.dtype)),
-        )
-        return common.broadcast_to(chosen, (*chosen.shape[:2], *array.shape[2:]))
-    return None
 
 
 def _leaf(leaf: Leaf, counted: Mapping[str, Mapping[int, Dim]]) -> Value:

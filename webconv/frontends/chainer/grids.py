@@ -7,6 +7,7 @@ has rows or columns that mean nothing: they are 0 before they are added up.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from webconv.frontends import common
 from webconv.frontends.chainer.items import BARE, GRID, MANY, ONE, TURNED, Ragged
@@ -130,6 +131,27 @@ def softmax(call: Call, of: Ragged) -> Ragged | None:
     axis = int(call.attributes["axis"]) % 2 + 1
     op = ops.Softmax(axis) if call.name == "Softmax" else ops.LogSoftmax(axis)
     return Ragged(op(_only(of, LEAST, (axis,))), of.layout, GRID, of.across)
+
+
+# What is added up, or the largest or least, of the rows or columns of a grid.
+REDUCED: Mapping[str, tuple[Any, float]] = {
+    "Sum": (ops.ReduceSum, 0.0),
+    "Max": (ops.ReduceMax, LEAST),
+    "Min": (ops.ReduceMin, -LEAST),
+}
+
+
+def reduced(call: Call, of: Ragged) -> Ragged | None:
+    """F.sum, F.max or F.min along the rows or the columns of a grid."""
+    axis = call.attributes["axis"]
+    axes = (axis,) if isinstance(axis, int) else axis
+    if axes is None or len(axes) != 1 or call.attributes["keepdims"] or of.across is None:
+        return None
+    along = int(axes[0]) % 2 + 1
+    op, padding = REDUCED[call.name]
+    values = op((along,))(_only(of, padding, (along,)))
+    left = of.layout if along == 2 else of.across
+    return Ragged(packed(of_count(values, left), left), left)
 
 
 def turned(of: Ragged) -> Ragged | None:

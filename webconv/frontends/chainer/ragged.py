@@ -14,19 +14,14 @@ from typing import Any
 import numpy as np
 
 from webconv.frontends import common
-from webconv.frontends.chainer.by_sequence import (
-    BESIDE,
-    LENGTH,
-    SHAPES,
-    Given,
-    Length,
-    Site,
-    by_sequence,
-)
+from webconv.frontends.chainer.by_sequence import BESIDE, by_sequence
 from webconv.frontends.chainer.functions.n_step import layers
 from webconv.frontends.chainer.items import BARE, MANY, ONE, REFUSED, Item, Ragged
+from webconv.frontends.chainer.iterated import index_of, indexed
 from webconv.frontends.chainer.packing import Layout, Part, filled, joined, packed
 from webconv.frontends.chainer.registry import Applied, Convert
+from webconv.frontends.chainer.shaped import SHAPES
+from webconv.frontends.chainer.sites import LENGTH, Given, Length, Site
 from webconv.frontends.chainer.tape import Call, Leaf
 from webconv.ir import dims, dtypes, graph, ops
 from webconv.ir.dtypes import from_numpy
@@ -64,7 +59,7 @@ class Lists:
 
     def __init__(self, lists: Sequence[Ragged], calls: Sequence[Call] = ()) -> None:
         self._calls = calls
-        self._indexed = _indexed(calls)
+        self._indexed = indexed(calls)
         self._layouts: dict[Any, Layout] = {r.layout.total: r.layout for r in lists}
         self._made: dict[tuple[Any, ...], list[Ragged]] = {}
         self.least: dict[str, int] = {}
@@ -74,7 +69,7 @@ class Lists:
     ) -> Sequence[Value | Item] | None:
         """The outputs of a call that has to do with a list; None for others."""
         items = [v for v in inputs if isinstance(v, Item)]
-        if not items and _index(call) is not None:
+        if not items and index_of(call) is not None:
             return self._row(call, inputs[0])
         if not items:
             return self._separated(call, inputs[0]) if inputs else None
@@ -277,31 +272,6 @@ class Lists:
         x, mask = filled(xs.values, xs.layout, 0.0, time_first=True)
         y, finals = layers(Applied(call, made), x, mask, list(rest[:given]), list(rest[given:]))
         return [*finals, *Ragged(packed(y, xs.layout, time_first=True), xs.layout).items]
-
-
-def _index(call: Call) -> int | None:
-    """The number k of x[k]."""
-    slices = call.attributes.get("slices") if call.name == "GetItem" else None
-    plain = slices is not None and len(slices) == 1 and isinstance(slices[0], int | np.integer)
-    return int(slices[0]) if slices is not None and plain else None
-
-
-def _indexed(calls: Sequence[Call]) -> dict[int, tuple[int, set[int]]]:
-    """Values of which rows are taken one by one, by their numbers: a number that is the same for
-    values that are made alike (`h[0]` in a loop), and the rows."""
-    same: dict[int, int] = {}
-    known: dict[tuple[int, int], int] = {}
-    rows: dict[int, set[int]] = {}
-    for call in calls:
-        if (k := _index(call)) is None:
-            continue
-        source = same.get(call.inputs[0], call.inputs[0])
-        rows.setdefault(source, set()).add(k)
-        made = call.outputs[0]
-        if made is not None:
-            same[made] = known.setdefault((source, k), made)
-    numbers = {call.inputs[0] for call in calls if _index(call) is not None}
-    return {n: (same.get(n, n), rows[same.get(n, n)]) for n in numbers}
 
 
 def _end_to_end(of: Ragged) -> Value:

@@ -114,7 +114,14 @@ class Traced:
 
         By its name, a list has `least` rows or more in each sequence.
         """
-        return self._with_lengths((2, 3, 4), None, least)
+        lists = [[len(v) for v in a.arrays] for a in self.arguments if a.is_list]
+        for last in range(4, 4 + 3 * len(lists)):
+            made = self._with_lengths((2, 3, last), None, least)
+            others = [[len(v) for v in a.arrays] for a in made.arguments if a.is_list]
+            pairs = zip(lists, others, strict=True)
+            if all(max(a) != max(b) and sum(a) != sum(b) for a, b in pairs):
+                break
+        return made
 
     def with_lists(self, lengths: Sequence[int], least: Sizes, apart: int = 0) -> Traced:
         """The same with lists of sequences of these lengths; they are longer if `least` says so.
