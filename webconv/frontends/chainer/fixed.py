@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from webconv.ir.dims import Shape
 from webconv.ir.graph import Program
 
 if TYPE_CHECKING:
@@ -25,15 +26,23 @@ def with_notes(traced: Traced, program: Program, reasons: Mapping[Axis, str]) ->
 
 def _notes(program: Program, reasons: Mapping[Axis, str]) -> Iterator[str]:
     """A line for the first axis of each input, which mostly is the batch, and for loops."""
-    for name, value in program.main.inputs.items():
-        shape = value.shape
+    shapes = {name: value.shape for name, value in program.main.inputs.items()}
+    for name, shape in shapes.items():
         for axis, size in enumerate(shape):
             if not isinstance(size, int) or (axis and (name, axis) not in reasons):
                 continue
             known = " ".join(reasons.get((name, axis), "").split())
-            named = ",".join("batch" if k == axis else str(n) for k, n in enumerate(shape))
-            reason = known or f"a plain number; --input-shape {name}={named} names it"
-            yield f"{name}: axis {axis} stays {size}: {_short(reason)}"
+            yield f"{name}: axis {axis} stays {size}: {_short(known or _plain(name, shapes))}"
+
+
+def _plain(name: str, shapes: Mapping[str, Shape]) -> str:
+    """That an input has no name for its first axis, and how it and those alike get one."""
+    size = shapes[name][0]
+    alike = [n for n, shape in shapes.items() if shape and shape[0] == size]
+    if name != alike[0]:
+        return f"a plain number, as that of {alike[0]}"
+    options = [f"--input-shape {n}={','.join(map(str, ['batch', *shapes[n][1:]]))}" for n in alike]
+    return f"a plain number; {' '.join(options)} names it"
 
 
 def _short(reason: str) -> str:
