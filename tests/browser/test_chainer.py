@@ -130,7 +130,7 @@ ZOO = (
     *("pictures/UNet", "pictures/VAE", "pictures/CycleGAN", "pictures/SegNet"),
     *("text/CNNEncoder", "text/Seq2seq", "text/CRFTagger", "text/WaveNet"),
     *("attention/TransformerOpen", "attention/GPTOpen", "links/A3C"),
-    *("sizes/resize_edges", "sizes/causal"),
+    *("sizes/resize_edges", "sizes/causal", "loops/Weighed", "loops/Translator"),
 )
 
 

@@ -20,7 +20,7 @@ from webconv.passes.movement import MOVEMENT
 from webconv.passes.recurrences_bodies import step_by_counter, take_constants
 from webconv.passes.recurrences_cells import Cell, Cells
 from webconv.passes.recurrences_layers import Layer, layers
-from webconv.passes.recurrences_loops import rolled
+from webconv.passes.recurrences_loops import has_steps, rolled
 from webconv.passes.recurrences_masks import (
     choose_by_mask,
     narrow_condition,
@@ -124,7 +124,7 @@ def _may_hold_cells(graph: Graph) -> bool:
     """True unless there is nothing that could be a cell."""
     held = (v for n in graph.nodes for v in vars(n.op).values() if isinstance(v, Graph))
     kinds = {type(n.op) for n in graph.nodes}
-    return ops.MatMul in kinds or any(_may_hold_cells(body) for body in held)
+    return ops.MatMul in kinds or has_steps(graph) or any(_may_hold_cells(body) for body in held)
 
 
 def _recognised(graph: Graph, found: Recognition, fewest: int) -> Graph:

@@ -84,7 +84,7 @@ def rolled(graph: Graph, deep: bool) -> Iterator[Rolled]:
     With `deep`, products of a sequence that a cell's gates may be sums of are in the Scan; else the
     Scan has what depends on its states.
     """
-    if len(graph.nodes) > MOST_NODES or not _has_steps(graph):
+    if len(graph.nodes) > MOST_NODES or not has_steps(graph):
         return
     places = Places(graph)
     loops = [*islice(_loops(places, deep), MOST_LOOPS)]
@@ -109,11 +109,12 @@ def _loops(places: Places, deep: bool) -> Iterator[Loop]:
                 continue
             if loop is not None:
                 yield loop
-                break
+            # What is no loop with each step before it is none with every other either.
+            break
 
 
-def _has_steps(graph: Graph) -> bool:
-    """True if a value is read step by step."""
+def has_steps(graph: Graph) -> bool:
+    """True if a value is read step by step, as far as that is written by slices."""
     read = Counter(
         (n.inputs[0], n.op.sizes)
         for n in graph.nodes
@@ -133,6 +134,8 @@ class _Finder:
     def found(self) -> Loop | None:
         """The loop; None if it is none over a sequence. Raises _Different if the steps differ."""
         self._compare()
+        if not self.loop.of_kind("sequence"):
+            return None
         for value, kind in self.loop.kinds.items():
             if kind != "shared":
                 self.loop.steps[1][value] = value

@@ -61,7 +61,7 @@ def step_by_index(node: Node, uses: Uses) -> Value | None:
 
 
 def stack_of_steps(node: Node, uses: Uses) -> Value | None:
-    """concat(x[0], x[1], ..., x[n - 1]) -> x, and concat(a, x[0], x[1], ...) -> concat(a, x)"""
+    """concat(x[0], x[1], ..., x[n - 1]) -> x, also with one before or behind that is no step"""
     match node:
         case Node(ops.Concat(axis), [Value() as first, _, *_] as parts):
             axis = normalise_axis(axis, first.type.rank)
@@ -69,12 +69,13 @@ def stack_of_steps(node: Node, uses: Uses) -> Value | None:
             if len(values) < len(parts) or first.shape[axis] != 1:
                 return None
             rest = [d for a, d in enumerate(first.shape) if a != axis]
-            for alone in (0, 1):
-                steps = values[alone:]
+            for start, end in ((0, 0), (1, 0), (0, 1)):
+                steps = values[start : len(values) - end]
                 found = common_sequence(steps) if len(steps) > 1 else None
                 if found is not None:
                     whole = moved(reshaped(found, (len(steps), *rest)), 0, axis)
-                    return node.op(first, whole) if alone else whole
+                    ends = (*values[:start], whole, *values[len(values) - end :])
+                    return whole if len(ends) == 1 else node.op(*ends)
     return None
 
 
