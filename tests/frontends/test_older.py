@@ -17,7 +17,7 @@ import pytest
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import Array, assert_close, called, keras, sample
 from webconv.frontends.keras import load
-from webconv.ir.errors import UnsupportedError
+from webconv.ir.errors import ModelFormatError, UnsupportedError
 from webconv.ir.graph import Program
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and NumPy warn about each other
@@ -459,6 +459,29 @@ TF_CALLS: list[tuple[str, Any, Callable[[Array], Array]]] = [
     ("math.top_k", [*X, {"k": 2}], lambda x: np.sort(x)[..., ::-1][..., :2]),
     ("math.l2_normalize", [*X, {"axis": 1}], lambda x: x / np.sqrt((x * x).sum(1, keepdims=True))),
     ("split", [*X, {"num_or_size_splits": [1, 3], "axis": 1}], lambda x: x[:, :1]),
+    ("compat.v1.transpose", [*X, {"perm": [0, 2, 1], "conjugate": False}], lambda x: x.mT),
+    ("compat.v1.squeeze", [*X, {"axis": None, "squeeze_dims": None}], lambda x: x),
+    (
+        "compat.v1.gather",
+        [*X, {"indices": [0, 2], "axis": 1, "batch_dims": 0}],
+        lambda x: x[:, [0, 2]],
+    ),
+    (
+        "compat.v1.pad",
+        [*X, {"paddings": [[0, 0], [1, 1], [0, 0]], "mode": "REFLECT", "constant_values": 0}],
+        lambda x: np.pad(x, ((0, 0), (1, 1), (0, 0)), "reflect"),
+    ),
+    (
+        "compat.v1.norm",
+        [*X, {"ord": "euclidean", "axis": -1, "keepdims": None}],
+        lambda x: np.linalg.norm(x, axis=-1),
+    ),
+    ("math.add_n", [[*X, {}], [*X, {}]], lambda x: 2 * x),
+    ("math.squared_difference", [*X, {"y": 1.0}], lambda x: (x - 1) ** 2),
+    ("linalg.band_part", [*X, {"num_lower": -1, "num_upper": 0}], np.tril),
+    ("linalg.band_part", [*X, {"num_lower": 1, "num_upper": -1}], lambda x: np.triu(x, -1)),
+    ("slice", [*X, {"begin": [0, 1, 0], "size": [-1, 2, -1]}], lambda x: x[:, 1:3]),
+    ("keras.backend.batch_flatten", [*X, {}], lambda x: x.reshape(2, 12)),
 ]
 
 
@@ -468,6 +491,11 @@ def test_tensorflow_functions(name: str, node: Any, want: Any, tmp_path: Path) -
     layers = [operation("t", f"{name}", node)]
     program = functional(tmp_path, layers, [["t", 0, 0]])
     assert_close(output(program, x), want(x))
+
+
+def test_tensorflow_function_that_lacks_a_tensor(tmp_path: Path) -> None:
+    with pytest.raises(ModelFormatError, match=r"math\.add takes 2 tensors, but 1 are given"):
+        functional(tmp_path, [operation("t", "math.add", [*X, {}])], [["t", 0, 0]])
 
 
 def test_tensorflow_function_that_is_not_known(tmp_path: Path) -> None:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from webconv.frontends import common
 from webconv.frontends.keras.errors import shown
-from webconv.frontends.keras.operations import elementwise, neural, reductions, shapes
+from webconv.frontends.keras.operations import (
+    elementwise,
+    neural,
+    reductions,
+    shapes,
+    tensorflow_only,
+)
 from webconv.frontends.keras.schema import convert, parameters
 from webconv.frontends.keras.tree import Layer, Rule
 from webconv.ir.errors import ModelFormatError, UnsupportedError
 from webconv.ir.graph import Value
 
-OPERATIONS = {**elementwise.RULES, **reductions.RULES, **shapes.RULES, **neural.RULES}
+OPERATIONS = {
+    **tensorflow_only.RULES,
+    **elementwise.RULES,
+    **reductions.RULES,
+    **shapes.RULES,
+    **neural.RULES,
+}
 XY = ("x", "y")
 A, AXIS = ("x",), {"axis": "axis", "keepdims": "keepdims"}
 # The TensorFlow function -> our operation, its tensors in order, and its other arguments.
@@ -28,7 +42,14 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, str]]] = {
     "math.floordiv": ("FloorDivide", XY, {}),
     "math.floormod": ("Mod", XY, {}),
     "math.mod": ("Mod", XY, {}),
+    "floor_div": ("FloorDivide", XY, {}),
     "math.pow": ("Power", XY, {}),
+    "math.squared_difference": ("SquaredDifference", XY, {}),
+    "math.add_n": ("AddN", ("inputs",), {}),
+    "nn.bias_add": ("Add", ("value", "bias"), {}),
+    "linalg.band_part": ("BandPart", ("input",), {"num_lower": "lower", "num_upper": "upper"}),
+    "slice": ("Cut", ("input_",), {"begin": "begin", "size": "size"}),
+    "keras.backend.batch_flatten": ("BatchFlatten", A, {}),
     "math.maximum": ("Maximum", XY, {}),
     "math.minimum": ("Minimum", XY, {}),
     "math.equal": ("Equal", XY, {}),
@@ -104,9 +125,11 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, str]]] = {
     "tile": ("Tile", ("input",), {"multiples": "repeats"}),
     "repeat": ("Repeat", ("input",), {"repeats": "repeats", "axis": "axis"}),
     "reverse": ("Flip", ("tensor",), {"axis": "axis"}),
-    "pad": ("Pad", ("tensor",), {"paddings": "pad_width"}),
+    "pad": ("Pad", ("tensor", "constant_values"), {"paddings": "pad_width", "mode": "mode"}),
+    "roll": ("Roll", ("input",), {"shift": "shift", "axis": "axis"}),
+    "sort": ("Sort", ("values",), {"axis": "axis"}),
+    "norm": ("Norm", ("tensor",), {"ord": "ord", **AXIS}),
     "gather": ("Take", ("params", "indices"), {"axis": "axis"}),
-    "compat.v1.gather": ("Take", ("params", "indices"), {"axis": "axis"}),
     "one_hot": ("OneHot", ("indices",), {"depth": "num_classes"}),
     "zeros_like": ("ZerosLike", ("input",), {}),
     "ones_like": ("OnesLike", ("input",), {}),
@@ -117,7 +140,9 @@ IGNORED = frozenset(("name", "dtype", "output_type", "validate_indices", "messag
 
 def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -> Any:
     """A TensorFlow function from the table."""
-    found = FUNCTIONS.get(function)
+    # `tf.transpose` and others are written as what they call, `compat.v1.transpose`.
+    plain = function.removeprefix("compat.v1.")
+    found = FUNCTIONS.get(plain)
     if found is None:
         raise UnsupportedError(f"TensorFlow function {shown(function)} is not supported")
     name, tensor_names, others = found
@@ -127,6 +152,7 @@ def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -
         values, given = SPECIAL[name](values, given)
     rule = OPERATIONS[name]
     known = parameters(rule.function)
+    _require_tensors(function, rule, len(values))
     keywords: dict[str, Any] = {}
     for key, value in given.items():
         target = others.get(key)
@@ -135,6 +161,17 @@ def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -
         elif key not in IGNORED and value is not None and value is not False:
             raise UnsupportedError(f"{function}: argument {key} {shown(value)} is not supported")
     return rule.function(layer, *values, **keywords)
+
+
+def _require_tensors(function: str, rule: Rule, count: int) -> None:
+    """Raise ModelFormatError if a function is given another number of tensors than it takes."""
+    kinds = inspect.Parameter
+    found = [p for p, _ in parameters(rule.function).values()][1:]
+    plain = [p for p in found if p.kind is kinds.POSITIONAL_OR_KEYWORD]
+    fewest = sum(p.default is kinds.empty for p in plain)
+    most = math.inf if any(p.kind is kinds.VAR_POSITIONAL for p in found) else len(plain)
+    if not fewest <= count <= most:
+        raise ModelFormatError(f"{function} takes {fewest} tensors, but {count} are given")
 
 
 Given = tuple[list[Any], dict[str, Any]]
@@ -156,10 +193,31 @@ def _split(values: list[Any], given: dict[str, Any]) -> Given:
     return values, given
 
 
+def _take(values: list[Any], given: dict[str, Any]) -> Given:
+    """Along the first axis, if none is given; batches of indices only where there are none."""
+    if given.get("batch_dims") == 0:
+        given = {k: v for k, v in given.items() if k != "batch_dims"}
+    return values, {"axis": 0, **given}
+
+
+def _pad(values: list[Any], given: dict[str, Any]) -> Given:
+    """TensorFlow writes modes in capitals."""
+    return values, given | {"mode": str(given.get("mode", "constant")).lower()}
+
+
+def _norm(values: list[Any], given: dict[str, Any]) -> Given:
+    """TensorFlow calls the usual norm of vectors Euclidean."""
+    euclidean = given.get("ord", "euclidean") == "euclidean"
+    keepdims = given.get("keepdims") or False
+    return values, given | {"keepdims": keepdims, **({"ord": None} if euclidean else {})}
+
+
 SPECIAL: Mapping[str, Callable[[list[Any], dict[str, Any]], Given]] = {
     "Matmul": _matmul,
     "Split": _split,
-    "Take": lambda values, given: (values, {"axis": 0, **given}),
+    "Take": _take,
+    "Pad": _pad,
+    "Norm": _norm,
 }
 
 
