@@ -51,6 +51,14 @@ def is_ragged(arrays: Sequence[Any]) -> bool:
     return bool(same and first.ndim and all(a.ndim for a in arrays))
 
 
+# What to do instead of what a list cannot do.
+INSTEAD = {
+    "TransposeSequence": "the steps of a list are as many as its longest sequence has; give the "
+    "list to L.NStep* as it is, or sequences as arguments of their own (forward(self, *xs)), "
+    "whose lengths are fixed then",
+}
+
+
 class Lists:
     """The lists of a chain, and what has been made of them.
 
@@ -116,7 +124,7 @@ class Lists:
         """What is done to each sequence, done to all."""
         index = items[0].index
         if any(v.index != index for v in items):
-            raise UnsupportedError(REFUSED)
+            raise UnsupportedError(INSTEAD.get(call.name, REFUSED))
         given: Given = [v.of if isinstance(v, Item) else v for v in inputs]
         signs = [_sign(v) if isinstance(v, Value) else v for v in given]
         tries = [*self._with_lengths(call, given[0], index)]
@@ -146,7 +154,7 @@ class Lists:
             if found:
                 self._made[key] = found
                 return
-        raise UnsupportedError(REFUSED)
+        raise UnsupportedError(INSTEAD.get(tries[0][0].name, REFUSED))
 
     def _with_lengths(
         self, call: Call, of: Ragged | Value, index: int

@@ -15,6 +15,7 @@ from webconv.frontends.chainer.packing import (
     spread,
 )
 from webconv.frontends.chainer.tape import Call
+from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Value
 
 
@@ -58,7 +59,14 @@ def alike(given: Sequence[Ragged]) -> list[Ragged] | None:
         wanted = (first.rows, first.layout, first.across)
         return [*given] if all((v.rows, v.layout, v.across) == wanted for v in given) else None
     top = next(v for kind in (MANY, ONE, BARE) for v in given if v.rows == kind)
-    if any(v.rows == MANY and v.layout is not top.layout for v in given):
+    other = next((v for v in given if v.rows == MANY and v.layout is not top.layout), None)
+    if other is not None and other.layout.example == top.layout.example:
+        raise UnsupportedError(
+            f"rows of two lists ({top.layout.name} and {other.layout.name}) meet one by one, but "
+            "each list has lengths of its own; give one list whose rows have the columns of both, "
+            "or sequences as arguments of their own (forward(self, *xs))"
+        )
+    if other is not None:
         return None
     rank = max(v.rank for v in given)
     made = [with_rows(v, top, rank) for v in given]
