@@ -28,7 +28,7 @@ ZOO = {
     ),
     "sequences": (
         *("LanguageModel", "Slices", "Luong", "Hierarchical", "Decomposable", "Conditioned"),
-        "Padded",
+        *("Padded", "MaskedLoop", "Attended"),
     ),
     "attention": ("Transformer", "TransformerOpen", "GPT", "GPTOpen", "GGNN", "PointNet"),
     "loops": ("Tagger", "Weighed", "Pairs", "Translator"),

@@ -168,6 +168,50 @@ class Padded(chainer.Chain):
         return self.out(F.concat([F.sum(weights * h, axis=1), mean], axis=1))
 
 
+class MaskedLoop(chainer.Chain):
+    """A loop over sentences that are filled up, whose states stay where one has ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.cell = L.EmbedID(9, 4, ignore_label=-1), L.StatelessLSTM(4, 5)
+            self.out = L.Linear(5, 3)
+
+    def forward(self, xs: Any) -> Any:
+        block = F.pad_sequence(xs, padding=-1)
+        c = h = self.xp.zeros((len(xs), 5), "f")
+        for t in range(block.shape[1]):
+            word = block[:, t]
+            next_c, next_h = self.cell(c, h, self.embed(word))
+            there = self.xp.broadcast_to((word.array != -1)[:, None], next_h.shape)
+            c, h = F.where(there, next_c, c), F.where(there, next_h, h)
+        return self.out(h)
+
+
+class Attended(chainer.Chain):
+    """Attention by a vector of all sentences, by one of each, and over masks of lengths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.rnn = L.EmbedID(9, 4), L.NStepGRU(1, 4, 4, 0.1)
+            self.query = chainer.Parameter(chainer.initializers.Normal(), (4, 1))
+
+    def forward(self, xs: Any) -> Any:
+        last, hs = self.rnn(None, [self.embed(x) for x in xs])
+        whole = []
+        for k, h in enumerate(hs):
+            turned = F.softmax(F.transpose(F.matmul(h, self.query)))
+            own = F.softmax(F.matmul(h, last[0][k]), axis=0)
+            whole.append(F.concat([F.flatten(F.matmul(turned, h)), F.matmul(own, h)], axis=0))
+        block = F.pad_sequence(hs)
+        lengths = [len(x) for x in xs]
+        mask = np.array([[1.0] * n + [0.0] * (block.shape[1] - n) for n in lengths], "f")
+        scores = F.squeeze(F.matmul(block, F.expand_dims(last[-1], 2)), 2) - 1e6 * (1 - mask)
+        context = F.squeeze(F.matmul(F.softmax(scores)[:, None], block), 1)
+        return F.stack(whole), context
+
+
 SENTENCE = words(9)
 LONGER = ((3, 5, 4), (6,), (4, 3, 9, 3))
 
@@ -207,4 +251,6 @@ ROWS: dict[str, Callable[[], Net]] = {
     "Decomposable": lambda: apart(Decomposable, SENTENCE, SENTENCE),
     "Conditioned": lambda: apart(Conditioned, SENTENCE, SENTENCE),
     "Padded": beside_list,
+    "MaskedLoop": lambda: lists(MaskedLoop, SENTENCE),
+    "Attended": lambda: lists(Attended, SENTENCE),
 }

@@ -17,7 +17,7 @@ from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.frontends.chainer.traced import Traced
 from webconv.frontends.chainer.unify import unified
 from webconv.ir import ops
-from webconv.ir.errors import UnsupportedError
+from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Program, content_digest
 from webconv.ir.text import print_program
 from webconv.passes.recurrences import recognise_recurrences
@@ -33,6 +33,10 @@ LISTS = (
     ((3, 10, 4), 2),
     ((1, 1, 1, 2, 5, 1, 3), 5),
 )
+
+# Of a loop: the lengths of longest sequences, and those of others beside each.
+LOOPS = (4, 5, 7, 10)
+BESIDE = ((1, 2), (3,), (2, 1, 3), (1, 3, 2, 2))
 
 DERIVED = re.compile(r"(.+?)(?:_(and|less)_(\d+))?_longest")
 
@@ -63,6 +67,8 @@ def of_any_lists(
     try:
         with contextlib.suppress(Mismatch):
             return _with_sizes([tape_of(call) for call in calls], samples, convert)
+        with contextlib.suppress(Mismatch, ShapeError):
+            return _with_loop(traced, least, names, tape_of, convert)
         programs = [program, other, *(make(call) for call in calls[2:])]
         return _unified(programs, samples)
     except Mismatch as mismatch:
@@ -95,6 +101,31 @@ def _with_sizes(
     own_leaves = [made.get(leaf.value, leaf) for leaf in first.leaves]
     calls = [changed.get(id(call), call) for call in first.calls]
     return convert(dataclasses.replace(first, leaves=own_leaves, calls=calls), [])
+
+
+def _with_loop(
+    traced: Traced,
+    least: Mapping[str, int],
+    names: Collection[str],
+    tape_of: Callable[[Traced], Tape],
+    convert: Convert,
+) -> Program:
+    """The program of a loop over the steps of a list that is filled up.
+
+    Lists whose longest sequences are equal take the same calls; what differs then between longer
+    and shorter ones is the loop.
+    """
+    if len(traced.counts) != 1:
+        raise Mismatch("loops over several lists are not told apart")
+    programs, samples = [], []
+    for longest in LOOPS:
+        calls = [traced.with_lists((*others, longest), least) for others in BESIDE]
+        sizes = [_sizes(call, names) for call in calls]
+        bound = {n: v for n, v in sizes[0].items() if n.endswith("_longest")}
+        inner = [{n: v for n, v in own.items() if n not in bound} for own in sizes]
+        programs.append(_with_sizes([tape_of(call) for call in calls], inner, convert))
+        samples.append(bound)
+    return _unified(programs, samples)
 
 
 def _call(calls: Sequence[Call], samples: Sequence[Mapping[str, int]]) -> Call:
