@@ -493,6 +493,26 @@ def test_tensorflow_functions(name: str, node: Any, want: Any, tmp_path: Path) -
     assert_close(output(program, x), want(x))
 
 
+def test_shapes_that_are_computed(tmp_path: Path) -> None:
+    """`tf.shape(x)[0]` and what is made of it, in shapes and ranges; the batch stays open."""
+    item = {"class_name": "SlicingOpLambda"}
+    size = ["shape", 0, 0]
+    layers = [
+        operation("shape", "compat.v1.shape", [*X, {"out_type": "int32"}]),
+        operation("batch", "__operators__.getitem", [*size, {"slice_spec": 0}]) | item,
+        operation("time", "__operators__.getitem", [*size, {"slice_spec": 1}]) | item,
+        operation("all", "math.multiply", ["time", 0, 0, {"y": 3}]),
+        operation("flat", "reshape", [*X, {"shape": [["batch", 0, 0], ["all", 0, 0]]}]),
+        operation("places", "range", ["all", 0, 0, {}]),
+        operation("cast", "cast", ["places", 0, 0, {"dtype": "float32"}]),
+        operation("sum", "math.add", ["flat", 0, 0, {"y": ["cast", 0, 0]}]),
+    ]
+    program = functional(tmp_path, layers, [["sum", 0, 0]])
+    for batch in (2, 3):
+        x = sample((batch, 4, 3), "float32")
+        assert_close(output(program, x), x.reshape(batch, 12) + np.arange(12, dtype="f4"))
+
+
 def test_tensorflow_function_that_lacks_a_tensor(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match=r"math\.add takes 2 tensors, but 1 are given"):
         functional(tmp_path, [operation("t", "math.add", [*X, {}])], [["t", 0, 0]])

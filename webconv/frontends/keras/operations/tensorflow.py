@@ -17,7 +17,7 @@ from webconv.frontends.keras.operations import (
     tensorflow_only,
 )
 from webconv.frontends.keras.schema import convert, parameters
-from webconv.frontends.keras.tree import Layer, Rule
+from webconv.frontends.keras.tree import Layer, Rule, flatten
 from webconv.ir.errors import ModelFormatError, UnsupportedError
 from webconv.ir.graph import Value
 
@@ -111,6 +111,9 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, str]]] = {
     "nn.softsign": ("Softsign", ("features",), {}),
     "clip_by_value": ("Clip", ("t",), {"clip_value_min": "x_min", "clip_value_max": "x_max"}),
     "cast": ("Cast", A, {"dtype": "dtype"}),
+    "shape": ("ShapeOf", ("input",), {}),
+    "broadcast_to": ("BroadcastAs", ("input", "shape"), {}),
+    "range": ("Numbers", ("start", "limit", "delta"), {}),
     "identity": ("Copy", ("input",), {}),
     "stop_gradient": ("StopGradient", ("input",), {}),
     "where": ("Where", ("condition", "x", "y"), {}),
@@ -135,7 +138,7 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, str]]] = {
     "ones_like": ("OnesLike", ("input",), {}),
 }
 # Arguments that change nothing, or whose defaults are what we do.
-IGNORED = frozenset(("name", "dtype", "output_type", "validate_indices", "message"))
+IGNORED = frozenset(("name", "dtype", "output_type", "out_type", "validate_indices", "message"))
 
 
 def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -> Any:
@@ -146,6 +149,8 @@ def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -
     if found is None:
         raise UnsupportedError(f"TensorFlow function {shown(function)} is not supported")
     name, tensor_names, others = found
+    if name == "Reshape" and any(isinstance(v, Value) for v in flatten(arguments.get("shape"))):
+        name, tensor_names = "ReshapeTo", ("tensor", "shape")
     given = dict(zip(tensor_names, tensors, strict=False)) | arguments
     values = [given.pop(n) for n in tensor_names if n in given]
     if name in SPECIAL:

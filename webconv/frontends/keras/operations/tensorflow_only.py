@@ -8,9 +8,10 @@ from typing import Any
 
 from webconv.frontends import common
 from webconv.frontends.keras.operations.elementwise import tensor
+from webconv.frontends.keras.operations.sizes import sizes_of
 from webconv.frontends.keras.tree import Layer, Rule
-from webconv.ir import dims, ops
-from webconv.ir.errors import ShapeError
+from webconv.ir import dims, dtypes, ops
+from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Value
 
 
@@ -54,10 +55,41 @@ def batch_flatten(layer: Layer, x: Value) -> Value:
     return common.reshape(x, (x.shape[0], dims.product(x.shape[1:])))
 
 
+def shape_of(layer: Layer, x: Value) -> Value:
+    """The sizes of all axes."""
+    sizes: Value = ops.Sizes(x.shape, dtypes.i32)()
+    return sizes
+
+
+def reshape_to(layer: Layer, x: Value, shape: Any) -> Value:
+    """Another shape, of which a size may be computed of other tensors' shapes."""
+    return common.reshape(x, sizes_of(shape))
+
+
+def broadcast_to(layer: Layer, x: Value, shape: Any) -> Value:
+    """Axes of size 1 repeated up to a shape, which may be another tensor's."""
+    return common.broadcast_to(x, tuple(sizes_of(shape)))
+
+
+def numbers(layer: Layer, start: Any, limit: Any = None, delta: Any = 1) -> Value:
+    """The integers from `start` on, or from 0, that are below `limit`."""
+    ends = [0, start] if limit is None else [start, limit]
+    first, end, step = sizes_of([*ends, delta])
+    if step != 1 or not isinstance(first, int):
+        raise UnsupportedError("a range must start at a number and go on by 1")
+    counted = ops.Iota(end - first)()
+    made: Value = ops.Add()(counted, common.scalar(first, counted)) if first else counted
+    return made
+
+
 RULES: Mapping[str, Rule] = {
     "AddN": Rule(add_n),
     "SquaredDifference": Rule(squared_difference),
     "Cut": Rule(cut),
     "BandPart": Rule(band_part),
     "BatchFlatten": Rule(batch_flatten),
+    "ShapeOf": Rule(shape_of),
+    "ReshapeTo": Rule(reshape_to),
+    "BroadcastAs": Rule(broadcast_to),
+    "Numbers": Rule(numbers),
 }
