@@ -117,6 +117,13 @@ CHAINS: dict[str, Row] = {
     "place_fill": Row("y = F.relu(h)\ny.array.fill(0)\nreturn y", CHANGES),
     "place_diagonal": Row("y = F.relu(h)\nnp.fill_diagonal(y.array, 0)\nreturn y", CHANGES),
     "place_whole": Row("y = F.relu(h)\ny.array = np.zeros((3, 2), 'f')\nreturn y", CHANGES),
+    "place_parameter": Row(
+        "self.b.W.array *= 0.5\nreturn self.b(h)", r"each call changes parameters \(b/W\)"
+    ),
+    "place_parameter_once": Row(
+        "self.b.W.array *= np.eye(2, dtype='f')\n"
+        "self.b.W.data = self.b.W.data / np.linalg.norm(self.b.W.data)\nreturn self.b(h)"
+    ),
     "element": Row("h[0] = 0\nreturn h", "net.py:17.*does not support item assignment"),
     # Chance, and what is kept from call to call.
     "chance": Row("return h * np.random.rand(3, 2).astype('f')", AGAIN.format(17)),

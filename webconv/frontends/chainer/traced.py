@@ -68,6 +68,7 @@ class Traced:
     carried: Collection[str] = ()
     starred: str = ""
     _tapes: dict[Any, Tape] = field(default_factory=dict, init=False, repr=False)
+    _totals: list[Mapping[str, float]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         labels = self.names or parameter_names(self.method or self.chain, len(self.examples))
@@ -257,8 +258,25 @@ class Traced:
 
         others = [f"{n} {k}" for n, k in sizes.items() if self.sizes.get(n, k) != k]
         tape = record(run, sources, self.chain, ", ".join(others))
+        self._check_parameters()
         lists = {a.label: a.names for a in self.arguments if a.is_list}
         return dataclasses.replace(tape, lists=lists, counted=self._counted())
+
+    def _check_parameters(self) -> None:
+        """Raises ModelFormatError if a second call changes parameters; the first makes some."""
+        if len(self._totals) > 1:
+            return
+        named = [(n.strip("/"), p.array) for n, p in self.chain.namedparams()]
+        totals = {n: float(np.abs(a).sum(dtype=float)) for n, a in named if a is not None}
+        before = self._totals[0] if self._totals else totals
+        pairs = [(n, before.get(n, total), total) for n, total in totals.items()]
+        changed = [n for n, a, b in pairs if not np.isclose(a, b, 1e-4, equal_nan=True)]
+        if changed:
+            raise ModelFormatError(
+                f"each call changes parameters ({', '.join(changed)}); load their weights, or "
+                "change them when the chain is made"
+            )
+        self._totals.append(totals)
 
     def _counted(self) -> dict[str, dict[int, dims.Dim]]:
         """Axes of inputs, by name, that are as long as a list has sequences."""
