@@ -343,3 +343,11 @@ def test_layers_of_the_same_size_stay_apart() -> None:
             shown.append(h)
         xs = shown
     check([common.stack(xs, 1)], {"Scan": 2})
+
+
+def test_choices_of_states_that_the_last_step_lacks() -> None:
+    """What is chosen of c is shown for all steps but the last, whose c nothing reads."""
+    keep, other = given("keep", BATCH, 1, dtype=bool_), given("other", BATCH, H)
+    states = masked("LSTM", CHOICES["where"], columns(MASK), steps_of(X))
+    shown = [ops.Where()(keep, other, c) for _, c in states[:-1]]
+    check([states[-1][0], common.stack(shown, 1)], {"Scan": 1}, {"keep": MASKS[:, :1]})

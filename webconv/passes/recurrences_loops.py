@@ -139,6 +139,7 @@ class _Finder:
         for value, kind in self.loop.kinds.items():
             if kind != "shared":
                 self.loop.steps[1][value] = value
+        self.loop.steps[0].update({w: v for v, w in self.loop.entering.items()})
         self._complete_last()
         while (row := self._row_before()) is not None:
             self.loop.steps.append(row)
@@ -247,12 +248,11 @@ class _Finder:
         """Find values of the last step that its result does not need."""
         loop = self.loop
         last = loop.steps[0]
-        leaving = {w: v for v, w in loop.entering.items()}
         for w in sorted(loop.of_kind("same"), key=lambda v: self.places.place[v.node]):
             if w in last:
                 continue
-            known = {"same": last, "sequence": last, "state": leaving}
-            inputs = [v and known.get(loop.kinds[v], {v: v}).get(v) for v in w.node.inputs]
+            shared = {v: v for v in w.node.inputs if v and loop.kinds[v] == "shared"}
+            inputs = [v and (last.get(v) or shared.get(v)) for v in w.node.inputs]
             if all((a is None) == (b is None) for a, b in zip(inputs, w.node.inputs, strict=True)):
                 made = self.places.made_of(w.node.op, inputs)
                 if made is not None:
@@ -294,6 +294,9 @@ class _Finder:
             others = [v for v in inputs if v not in loop.kinds]
             if self.places.any_depends(others, inside):
                 continue
+            changing = [v for v in inputs if loop.kinds.get(v, "shared") != "shared"]
+            if not all(v in row for v in changing for row in loop.steps):
+                continue  # The last step may lack what its result does not need.
             rows = [[row.get(v, v) for v in inputs] for row in loop.steps]
             found = [self.places.made_of(node.op, row) for row in rows]
             if all(found):
