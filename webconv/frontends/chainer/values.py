@@ -110,6 +110,12 @@ class Taken(np.ndarray):
         made = self.view(np.ndarray).reshape(*shape, **options)
         return _computed(made, self.note, masks.moved(F.reshape, self, made.shape))
 
+    def copy(self, *args: Any, **options: Any) -> Any:
+        """The elements as they are now."""
+        made = _taken(self.view(np.ndarray).copy(), self.note, self.variable)
+        made.counted = self.counted
+        return made
+
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order."""
         made = self.view(np.ndarray).transpose(*axes)
