@@ -58,7 +58,7 @@ def _recurrent(program: Program, layer: str) -> list[Node]:
         if node not in reached:
             reached.add(node)
             stack += [v.node for v in node.inputs if v is not None and v not in others]
-    order = toposort(own)
+    order = toposort(program.layers.get(layer, ()))
     found = [n for n in order if n in reached and isinstance(n.op, Recurrent)]
     return [n for n in found if f"{n.name}/".startswith(f"{layer}/")] or found
 

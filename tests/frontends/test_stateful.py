@@ -97,6 +97,8 @@ def test_a_layer_that_is_called_twice(deeper: bool, tmp_path: Path) -> None:
         got = run(dict(zip("xy", arrays, strict=True)))
         for g, w in zip(got.values(), called(model, arrays), strict=True):
             assert_close(g, w)
+    program = load(saved(model, tmp_path, ".keras"))
+    assert deeper or program.layers[layer.name] == tuple(program.main.outputs.values())
 
 
 def test_masked_steps_carry_what_was(tmp_path: Path) -> None:

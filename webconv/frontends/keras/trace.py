@@ -21,6 +21,8 @@ from webconv.ir.graph import Input, State, Value
 from webconv.ir.op import TensorType
 
 Found = TypeVar("Found")
+# What several calls gave; a call has its number, behind those of the models around it.
+Given = list[tuple[tuple[int, ...], tuple[Value, ...]]]
 
 
 class Key(NamedTuple):
@@ -38,10 +40,10 @@ class Tracer:
         self.states: dict[str, State] = {}
         self.reads: dict[str, Value] = {}
         self.writes: dict[str, Value] = {}
-        self.layers: dict[str, tuple[Value, ...]] = {}
-        """What layers gave, by name; those inside of others as `outer/name`."""
-        self.starts: dict[str, dict[str, tuple[Value, ...]]] = {}
-        """Where the states of recurrent layers start that are given some, by layer and state."""
+        self._layers: dict[str, Given] = {}
+        # Where the states of recurrent layers start that are given some, by layer and state.
+        self._starts: dict[str, dict[str, Given]] = {}
+        self._calls: list[int] = []
         self._unmasked: set[Value] = set()
         self._path: list[str] = []
         self._owners: dict[str, Layer] = {}
@@ -87,9 +89,9 @@ class Tracer:
         It has a node of its own: h and c may start at one value, and go on apart.
         """
         path = self._path if self._path[-1:] == [layer.name] else [*self._path, layer.name]
-        found = self.starts.setdefault("/".join(path), {})
+        found = self._starts.setdefault("/".join(path), {})
         start: Value = ops.Reshape(value.shape)(value)
-        found[state] = (*found.get(state, ()), start)
+        found.setdefault(state, []).append((tuple(self._calls), (start,)))
         return start
 
     def model(self, model: Model, inputs: Sequence[Tensor | None]) -> Any:
@@ -114,14 +116,18 @@ class Tracer:
         args, kwargs = (
             map_leaves(lambda leaf: _pick(model, leaf, done), x) for x in (call.args, call.kwargs)
         )
-        if isinstance(node, Layer):
-            if node.class_name == "InputLayer":
-                raise ModelFormatError(f"{model.label}: {node.label} is not among input_layers")
-            return self.layer(node, args, kwargs)
-        if not args or not needed:
-            where = label(node.class_name, node.name)
-            raise ModelFormatError(f"{model.label}: {where} is used without an input")
-        return self.nested(node, args[0])
+        self._calls.append(key.call)
+        try:
+            if isinstance(node, Layer):
+                if node.class_name == "InputLayer":
+                    raise ModelFormatError(f"{model.label}: {node.label} is not among input_layers")
+                return self.layer(node, args, kwargs)
+            if not args or not needed:
+                where = label(node.class_name, node.name)
+                raise ModelFormatError(f"{model.label}: {where} is used without an input")
+            return self.nested(node, args[0])
+        finally:
+            self._calls.pop()
 
     def nested(self, model: Model, argument: Any) -> Any:
         """The outputs of a model that is used as a layer."""
@@ -163,17 +169,26 @@ class Tracer:
         """Note the outputs of a layer or model; those of a further call come behind."""
         found = tuple(leaf.value for leaf in flatten(outputs) if isinstance(leaf, Tensor))
         full = "/".join([*self._path, name])
-        self.layers[full] = (*self.layers.get(full, ()), *found)
+        self._layers.setdefault(full, []).append((tuple(self._calls), found))
 
     @property
     def named(self) -> dict[str, tuple[Value, ...]]:
-        """`layers`, and those inside of others by their own names where only one has it."""
-        states = {
-            f"{name}/{state}": v
-            for name, found in _with_short_names(self.starts).items()
-            for state, v in found.items()
+        """What layers gave, by name, and where their states start, as `name/h`.
+
+        Those inside of others are `outer/name`, and `name` where only one is called so.
+        """
+        found = {
+            f"{name}/{state}": given
+            for name, states in _with_short_names(self._starts).items()
+            for state, given in states.items()
         }
-        return states | _with_short_names(self.layers)
+        found |= _with_short_names(self._layers)
+        return {name: _by_call(given) for name, given in found.items()}
+
+
+def _by_call(given: Given) -> tuple[Value, ...]:
+    """All values, those of the first call first."""
+    return tuple(v for _, values in sorted(given, key=lambda one: one[0]) for v in values)
 
 
 def _with_short_names(found: Mapping[str, Found]) -> dict[str, Found]:
