@@ -53,7 +53,8 @@ def opened(
     """The program with open sizes, converted and finished; None if they stay as they are.
 
     A size that is named by the caller says that the others are meant as they are. Entries that
-    share states must have the same sizes, so theirs stay too.
+    share states must have the same sizes, so theirs stay too. Why an axis stays is put in
+    `reasons`.
     """
     if traced.sizes or traced.input_shapes or traced.entries or base.lists:
         return None
