@@ -13,6 +13,7 @@ import numpy as np
 
 from webconv.frontends.chainer.tape import Tape
 from webconv.frontends.chainer.traced import Sizes, Traced
+from webconv.frontends.chainer.variants import with_lists
 from webconv.ir import dims, dtypes
 from webconv.ir.errors import ShapeError, UnsupportedError, WebconvError
 from webconv.ir.graph import Node, Program
@@ -66,7 +67,7 @@ def check_agreement(traced: Traced, program: Program, base: Tape, looped: Collec
 
 def _check_lists(traced: Traced, program: Program) -> None:
     for lengths in ((3, 1, 4), (1,), (2,), (12, 2)):
-        other = traced.with_lists(lengths, program.main.lists.least)
+        other = with_lists(traced, lengths, program.main.lists.least)
         if (tape := _taken(other, other.sizes)) is None:
             continue
         try:

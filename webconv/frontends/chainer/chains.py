@@ -20,6 +20,7 @@ from webconv.frontends.chainer.states import with_first_call
 from webconv.frontends.chainer.tape import Tape
 from webconv.frontends.chainer.traced import Sizes, Traced
 from webconv.frontends.chainer.unify import unified
+from webconv.frontends.chainer.variants import with_counted, with_other_lists, with_star
 from webconv.ir.errors import ModelFormatError, UnsupportedError
 from webconv.ir.graph import Program
 from webconv.ir.ops.control import Scan
@@ -38,11 +39,11 @@ def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Pro
     def finish(other: Traced, program: Program, base: Tape) -> Program:
         return _finished(other, program, base, name, plugins)
 
-    if (listed := traced.with_star()) is not None:
+    if (listed := with_star(traced)) is not None:
         with contextlib.suppress(*REFUSALS):
             return finish(listed, *converted(listed))
     program, base = converted(traced)
-    if (counted := traced.with_counted()) is not None:
+    if (counted := with_counted(traced)) is not None:
         try:
             return finish(traced, program, base)
         except REFUSALS:
@@ -58,7 +59,7 @@ def _finished(
 ) -> Program:
     """`program`, checked with other lists and sizes, and with a first call that differs."""
     if base.lists:
-        other = _with_other_lists(traced, program, name, plugins)
+        other = _again(traced, program, name, plugins)
         program = of_any_lists(
             traced,
             program,
@@ -74,12 +75,10 @@ def _finished(
     return program if _same_results(base, alone) else with_first_call(program, first)
 
 
-def _with_other_lists(
-    traced: Traced, program: Program, name: str, plugins: Mapping[str, Convert]
-) -> Program:
+def _again(traced: Traced, program: Program, name: str, plugins: Mapping[str, Convert]) -> Program:
     """The program that other lists give; an error says that the example itself has passed."""
     try:
-        return _program(traced.with_other_lists(program.main.lists.least), name, plugins)[0]
+        return _program(with_other_lists(traced, program.main.lists.least), name, plugins)[0]
     except REFUSALS as error:
         counts = ", ".join(f"Dim('{n}', {size})" for n, size in traced.counts.items())
         error.args = (

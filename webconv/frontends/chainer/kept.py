@@ -9,7 +9,7 @@ from typing import Any
 import chainer
 import numpy as np
 
-from webconv.frontends.chainer.values import Taken
+from webconv.frontends.chainer.taken import Taken
 from webconv.ir.op import Array
 
 

@@ -16,6 +16,7 @@ from webconv.frontends.chainer.links import shown, stripped
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.frontends.chainer.traced import Traced
 from webconv.frontends.chainer.unify import unified
+from webconv.frontends.chainer.variants import with_lists, with_other_lists
 from webconv.ir import ops
 from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Program, content_digest
@@ -60,8 +61,8 @@ def of_any_lists(
     least = program.main.lists.least
     if _text(program) == _text(other):
         return program
-    calls = [traced, traced.with_other_lists(least)]
-    calls += [traced.with_lists(lengths, least, apart) for lengths, apart in LISTS]
+    calls = [traced, with_other_lists(traced, least)]
+    calls += [with_lists(traced, lengths, least, apart) for lengths, apart in LISTS]
     names = [*dict.fromkeys((*_bound(program), *program.main.symbols))]
     samples = [_sizes(call, names) for call in calls]
     try:
@@ -119,7 +120,7 @@ def _with_loop(
         raise Mismatch("loops over several lists are not told apart")
     programs, samples = [], []
     for longest in LOOPS:
-        calls = [traced.with_lists((*others, longest), least) for others in BESIDE]
+        calls = [with_lists(traced, (*others, longest), least) for others in BESIDE]
         sizes = [_sizes(call, names) for call in calls]
         bound = {n: v for n, v in sizes[0].items() if n.endswith("_longest")}
         inner = [{n: v for n, v in own.items() if n not in bound} for own in sizes]

@@ -13,8 +13,9 @@ from webconv.frontends.chainer.composites import composites
 from webconv.frontends.chainer.lines import failed_line, reason, user_line
 from webconv.frontends.chainer.links import Calls, numbered
 from webconv.frontends.chainer.registry import FUNCTIONS
+from webconv.frontends.chainer.taken import Taken, holds_taken
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
-from webconv.frontends.chainer.values import Taken, holds_taken, noticing
+from webconv.frontends.chainer.values import noticing
 from webconv.frontends.chainer.watch import Seen, Watch
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.op import Array

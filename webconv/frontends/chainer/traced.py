@@ -16,7 +16,6 @@ from webconv.frontends.chainer.example import Dim as NamedSize
 from webconv.frontends.chainer.example import (
     array_of,
     disturbed,
-    example,
     is_numbers,
     names_of,
     resized,
@@ -87,93 +86,6 @@ class Traced:
                 raise ModelFormatError(f"there is no input {name!r}; there are {listed}")
             argument, k = known[name]
             argument.arrays[k], argument.axes[k] = _renamed(name, argument.arrays[k], shape)
-
-    def with_star(self) -> Traced | None:
-        """The same with the arrays of `*xs` as a list, if they are two or more that can be one.
-
-        Names of their own, or of their sizes, say that they are inputs of their own.
-        """
-        parameters = [*_signature(self.method or self.chain).parameters.values()]
-        star = next((k for k, p in enumerate(parameters) if p.kind is p.VAR_POSITIONAL), None)
-        if star is None or self.names:
-            return None
-        before, own = self.arguments[:star], self.arguments[star:]
-        arrays = [array for argument in own for array in argument.arrays]
-        plain = not any(a.listed or any(a.axes[0]) or a.label in self.input_shapes for a in own)
-        if len(own) < 2 or not plain or not is_ragged(arrays):
-            return None
-        label = parameters[star].name
-        return dataclasses.replace(
-            self,
-            examples=[*self.examples[:star], arrays],
-            names=[*(a.label for a in before), label],
-            starred=label,
-        )
-
-    def with_other_lists(self, least: Sizes) -> Traced:
-        """The same with one sequence more in each list, and with other lengths.
-
-        By its name, a list has `least` rows or more in each sequence.
-        """
-        lists = [[len(v) for v in a.arrays] for a in self.arguments if a.is_list]
-        for last in range(4, 4 + 3 * len(lists)):
-            made = self._with_lengths((2, 3, last), None, least)
-            others = [[len(v) for v in a.arrays] for a in made.arguments if a.is_list]
-            pairs = zip(lists, others, strict=True)
-            if all(max(a) != max(b) and sum(a) != sum(b) for a, b in pairs):
-                break
-        return made
-
-    def with_lists(self, lengths: Sequence[int], least: Sizes, apart: int = 0) -> Traced:
-        """The same with lists of sequences of these lengths; they are longer if `least` says so.
-
-        The sequences of each next argument are `apart` longer.
-        """
-        return self._with_lengths(lengths, len(lengths), least, apart)
-
-    def _with_lengths(
-        self, lengths: Sequence[int], count: int | None, least: Sizes, apart: int = 0
-    ) -> Traced:
-        """The same with `count` sequences in each list, or one more; a list has other lengths
-        than the list before it."""
-        more = {n: (c + 1 if count is None else count) for n, c in self.counts.items()}
-        examples: list[Any] = []
-        for place, argument in enumerate(self.arguments):
-            arrays = argument.arrays
-            if argument.is_list:
-                made = []
-                for k in range(more[f"{argument.label}_count"]):
-                    array = arrays[k % len(arrays)]
-                    n = lengths[(k + place) % len(lengths)] + least.get(argument.label, 1) - 1
-                    n += apart * place
-                    made.append(resized(array, (n, *array.shape[1:])))
-                examples.append(made)
-            else:
-                pairs = zip(arrays, argument.axes, strict=True)
-                own = [_with_counts(a, axes, more) for a, axes in pairs]
-                examples.append(own if argument.listed else own[0])
-        labels = [a.label for a in self.arguments]
-        return dataclasses.replace(self, examples=examples, names=labels)
-
-    def with_counted(self) -> Traced | None:
-        """The same with first axes of other inputs named by the list that has as many sequences.
-
-        None if there are none. Who has named sizes has said which are open.
-        """
-        if self.sizes or self.input_shapes or not self.counts:
-            return None
-        name, count = next(iter(self.counts.items()))
-        examples: list[Any] = []
-        for argument in self.arguments:
-            own = []
-            for array in argument.arrays:
-                fits = not argument.is_list and array.ndim > 0 and array.shape[0] == count
-                sizes = [NamedSize(name, count), *array.shape[1:]] if fits else array.shape
-                own.append(example(sizes, array.dtype, array))
-            examples.append(own if argument.listed else own[0])
-        labels = [a.label for a in self.arguments]
-        made = dataclasses.replace(self, examples=examples, names=labels)
-        return made if any(made._counted()) else None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -260,7 +172,7 @@ class Traced:
         tape = record(run, sources, self.chain, ", ".join(others))
         self._check_parameters()
         lists = {a.label: a.names for a in self.arguments if a.is_list}
-        return dataclasses.replace(tape, lists=lists, counted=self._counted())
+        return dataclasses.replace(tape, lists=lists, counted=self.counted())
 
     def _check_parameters(self) -> None:
         """Raises ModelFormatError if a second call changes parameters; the first makes some."""
@@ -278,7 +190,7 @@ class Traced:
             )
         self._totals.append(totals)
 
-    def _counted(self) -> dict[str, dict[int, dims.Dim]]:
+    def counted(self) -> dict[str, dict[int, dims.Dim]]:
         """Axes of inputs, by name, that are as long as a list has sequences."""
         found: dict[str, dict[int, dims.Dim]] = {}
         for argument in self.arguments:
@@ -304,14 +216,15 @@ class Traced:
             ) from error
 
 
-def _signature(chain: Any) -> inspect.Signature:
+def signature(chain: Any) -> inspect.Signature:
+    """The arguments that a chain, or a function, is called with."""
     return inspect.signature(getattr(chain, "forward", chain))
 
 
 def parameter_names(chain: Any, count: int) -> list[str]:
     """Names for the arguments of a call of a chain, or of a function."""
     names: list[str] = []
-    for p in _signature(chain).parameters.values():
+    for p in signature(chain).parameters.values():
         if p.kind is p.VAR_POSITIONAL:
             rest = count - len(names)
             names += [p.name] if rest == 1 else [f"{p.name}_{k}" for k in range(rest)]
@@ -326,14 +239,6 @@ def _argument(label: str, value: Any) -> Argument:
     names = [f"{label}_{k}" for k in range(len(values))] if listed else [label]
     axes = [names_of(v) for v in values]
     return Argument(label, names, [np.asarray(v) for v in values], axes, listed)
-
-
-def _with_counts(array: Array, axes: Sequence[NamedSize | None], counts: Sizes) -> Array:
-    """An example array with as many rows as lists have sequences."""
-    sizes: list[int] = []
-    for n, axis in zip(array.shape, axes, strict=True):
-        sizes.append(n if axis is None else NamedSize(axis.name, counts.get(axis.name, n)))
-    return example(sizes, array.dtype, resized(array, sizes))
 
 
 def _array(label: str, value: Any) -> Array:

@@ -1,0 +1,113 @@
+"""The same chain called with other lists, or with its arguments read in another way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from webconv.frontends.chainer.example import Dim as NamedSize
+from webconv.frontends.chainer.example import example, resized
+from webconv.frontends.chainer.ragged import is_ragged
+from webconv.frontends.chainer.traced import Sizes, Traced, signature
+from webconv.ir.op import Array
+
+
+def with_star(traced: Traced) -> Traced | None:
+    """The same with the arrays of `*xs` as a list, if they are two or more that can be one.
+
+    Names of their own, or of their sizes, say that they are inputs of their own.
+    """
+    parameters = [*signature(traced.method or traced.chain).parameters.values()]
+    star = next((k for k, p in enumerate(parameters) if p.kind is p.VAR_POSITIONAL), None)
+    if star is None or traced.names:
+        return None
+    before, own = traced.arguments[:star], traced.arguments[star:]
+    arrays = [array for argument in own for array in argument.arrays]
+    plain = not any(a.listed or any(a.axes[0]) or a.label in traced.input_shapes for a in own)
+    if len(own) < 2 or not plain or not is_ragged(arrays):
+        return None
+    label = parameters[star].name
+    return dataclasses.replace(
+        traced,
+        examples=[*traced.examples[:star], arrays],
+        names=[*(a.label for a in before), label],
+        starred=label,
+    )
+
+
+def with_other_lists(traced: Traced, least: Sizes) -> Traced:
+    """The same with one sequence more in each list, and with other lengths.
+
+    By its name, a list has `least` rows or more in each sequence.
+    """
+    lists = [[len(v) for v in a.arrays] for a in traced.arguments if a.is_list]
+    for last in range(4, 4 + 3 * len(lists)):
+        made = _with_lengths(traced, (2, 3, last), None, least)
+        others = [[len(v) for v in a.arrays] for a in made.arguments if a.is_list]
+        pairs = zip(lists, others, strict=True)
+        if all(max(a) != max(b) and sum(a) != sum(b) for a, b in pairs):
+            break
+    return made
+
+
+def with_lists(traced: Traced, lengths: Sequence[int], least: Sizes, apart: int = 0) -> Traced:
+    """The same with lists of sequences of these lengths; they are longer if `least` says so.
+
+    The sequences of each next argument are `apart` longer.
+    """
+    return _with_lengths(traced, lengths, len(lengths), least, apart)
+
+
+def _with_lengths(
+    traced: Traced, lengths: Sequence[int], count: int | None, least: Sizes, apart: int = 0
+) -> Traced:
+    """The same with `count` sequences in each list, or one more; a list has other lengths
+    than the list before it."""
+    more = {n: (c + 1 if count is None else count) for n, c in traced.counts.items()}
+    examples: list[Any] = []
+    for place, argument in enumerate(traced.arguments):
+        arrays = argument.arrays
+        if argument.is_list:
+            made = []
+            for k in range(more[f"{argument.label}_count"]):
+                array = arrays[k % len(arrays)]
+                n = lengths[(k + place) % len(lengths)] + least.get(argument.label, 1) - 1
+                n += apart * place
+                made.append(resized(array, (n, *array.shape[1:])))
+            examples.append(made)
+        else:
+            pairs = zip(arrays, argument.axes, strict=True)
+            own = [_with_counts(a, axes, more) for a, axes in pairs]
+            examples.append(own if argument.listed else own[0])
+    labels = [a.label for a in traced.arguments]
+    return dataclasses.replace(traced, examples=examples, names=labels)
+
+
+def with_counted(traced: Traced) -> Traced | None:
+    """The same with first axes of other inputs named by the list that has as many sequences.
+
+    None if there are none. Who has named sizes has said which are open.
+    """
+    if traced.sizes or traced.input_shapes or not traced.counts:
+        return None
+    name, count = next(iter(traced.counts.items()))
+    examples: list[Any] = []
+    for argument in traced.arguments:
+        own = []
+        for array in argument.arrays:
+            fits = not argument.is_list and array.ndim > 0 and array.shape[0] == count
+            sizes = [NamedSize(name, count), *array.shape[1:]] if fits else array.shape
+            own.append(example(sizes, array.dtype, array))
+        examples.append(own if argument.listed else own[0])
+    labels = [a.label for a in traced.arguments]
+    made = dataclasses.replace(traced, examples=examples, names=labels)
+    return made if any(made.counted()) else None
+
+
+def _with_counts(array: Array, axes: Sequence[NamedSize | None], counts: Sizes) -> Array:
+    """An example array with as many rows as lists have sequences."""
+    sizes: list[int] = []
+    for n, axis in zip(array.shape, axes, strict=True):
+        sizes.append(n if axis is None else NamedSize(axis.name, counts.get(axis.name, n)))
+    return example(sizes, array.dtype, resized(array, sizes))
