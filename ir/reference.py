@@ -130,9 +130,14 @@ def checked(guard: Guard, sizes: Mapping[str, int], graph: Graph) -> bool:
             f"{n!r} is {v.type}" for n, v in graph.inputs.items() if used & dims.symbols(*v.shape)
         ]
         known = ", ".join([*shown, *(f"{s} = {sizes[s]}" for s in sorted(used))])
-        raise ShapeError(f"a slice would leave its tensor: {known}, so {guard.left} = {left}")
+        raise ShapeError(
+            f"a slice or window would leave its tensor: {known}, so {guard.left} = {left}"
+        )
     if left != right:
-        raise ShapeError(f"{guard.left} = {left} must equal {guard.right} = {right}")
+        values = [
+            str(d) if isinstance(d, int) else f"{d} = {dims.evaluate(d, sizes)}" for d in guard
+        ]
+        raise ShapeError(" must equal ".join(values))
     return True
 
 

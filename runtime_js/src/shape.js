@@ -53,7 +53,7 @@ export function bindSizes({ symbols, inputs, values, outputs, guards }, given, s
 }
 
 /**
- * Guards whose second size is 0 say by how many elements a slice would leave its tensor.
+ * Guards whose second size is 0 say by how many elements a slice or window would leave its tensor.
  * @param {[Dim, Dim][]} guards
  * @param {Sizes} sizes
  * @param {string} [given] the shapes of the inputs
@@ -62,12 +62,14 @@ export function checkGuards(guards, sizes, given = '') {
   for (const [a, b] of guards) {
     if (size(a, sizes) !== size(b, sizes)) {
       if (b === 0) {
-        const rule = 'a slice would leave its tensor';
+        const rule = 'a slice or window would leave its tensor';
         const here = given || 'here';
         throw new WebconvError('shape', `${rule}: ${here}, so ${formula(a)} = ${size(a, sizes)}`);
       }
-      const values = [a, b].map((dim) => `${formula(dim)} = ${size(dim, sizes)}`).join(', ');
-      throw new WebconvError('shape', `two sizes must be equal, but ${values}`);
+      const [left, right] = [a, b].map((dim) =>
+        typeof dim === 'number' ? dim : `${formula(dim)} = ${size(dim, sizes)}`,
+      );
+      throw new WebconvError('shape', `${left} must equal ${right}`);
     }
   }
 }
