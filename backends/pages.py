@@ -83,8 +83,10 @@ def render_entries(
 
     `modules` has the generated modules, `model_file` and those of `sections`.
     """
+    entries = visible_entries(model)
     context = {
-        "model": {**model, "entries": visible_entries(model)},
+        "model": {**model, "entries": entries},
+        "type_names": type_names(entry["name"] for entry in entries),
         "lists": "ListEntry" in model_classes(model),
         "model_file": model_file,
         "sections": sections,
@@ -118,6 +120,20 @@ def visible_entries(model: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The entries that pages see, `main` first; stages are hidden."""
     shown = [entry for entry in model["entries"] if not entry.get("hidden")]
     return sorted(shown, key=lambda entry: entry["name"] != "main")
+
+
+def type_names(entries: Iterable[str]) -> list[str]:
+    """What the types of each entry begin with: nothing for the first, `NextWord` for next_word."""
+    names: list[str] = []
+    for k, entry in enumerate(entries):
+        words = re.findall(r"[A-Za-z0-9]+", entry)
+        name = "".join(word[0].upper() + word[1:] for word in words) if k else ""
+        if k and not name[:1].isalpha():
+            name = f"Entry{k + 1}{name}"
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
 
 
 def local_code(module: str) -> str:

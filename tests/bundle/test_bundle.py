@@ -13,6 +13,7 @@ import pytest
 import webconv
 from tests.bundle.programs import HOSTILE, counter, dense, hostile, lookup, two_entries
 from webconv.api import Bundle
+from webconv.backends.pages import type_names
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.graph import Graph, Program, input
 from webconv.ir.op import Op, TensorType
@@ -137,6 +138,12 @@ def test_types_parse_whatever_the_names(tmp_path: Path, node: str) -> None:
     ).read_text()
     assert 'alert(1)//":' in text
     assert text.count("/**") == text.count("*/") - text.count('"*/')
+
+
+def test_the_types_of_entries_are_named_after_them() -> None:
+    entries = ["main", "next_word", "next-word", "encode", "2nd", "文字"]
+    want = ["", "NextWord", "NextWord_", "Encode", "Entry52nd", "Entry6"]
+    assert type_names(entries) == want
 
 
 def test_graph_txt_is_the_program_as_imported(tmp_path: Path) -> None:
