@@ -102,6 +102,60 @@ CHAINS: dict[str, Row] = {
         "an array that is no Variable differs at net.py:17",
         "np.zeros((3, 3), 'i')",
     ),
+    # Masks that are what they are for all words that are like the example's.
+    "mask_put": Row(
+        "mask = np.zeros(x.shape, 'f')\nmask[x.array >= 0] = 1\nreturn h * mask[:, :1]",
+        "an array that is no Variable differs at net.py:19",
+        WORDS,
+    ),
+    "mask_filled_in": Row(
+        "mask = np.empty(x.shape, 'f')\nmask[:] = x.array >= 0\nreturn h * mask[:, :1]",
+        "an array that is no Variable differs at net.py:19",
+        WORDS,
+    ),
+    "mask_out": Row(
+        "mask = np.empty(x.shape, '?')\nnp.less(-1, x.array, out=mask)\nreturn h * mask[:, :1]",
+        CHANGES,
+        WORDS,
+    ),
+    "mask_copied": Row(
+        "mask = np.empty(x.shape, 'f')\nnp.copyto(mask, x.array >= 0)\nreturn h * mask[:, :1]",
+        CHANGES,
+        WORDS,
+    ),
+    "mask_of_table": Row(
+        "return h * np.array([0, 1], 'f')[(x.array >= 0).astype('i')[:, :1]]",
+        "an array that is no Variable differs at net.py:17",
+        WORDS,
+    ),
+    "mask_counted": Row("return h * len(x.array[x.array >= 0])", LOOKS.format(17), WORDS),
+    "mask_places": Row("return h * np.where(x.array >= 0)[0].size", LOOKS.format(17), WORDS),
+    "mask_number": Row(
+        "return h * np.float32((x.array >= 0).sum())", "net.py:17.*numbers 6 and 0 differ", WORDS
+    ),
+    "mask_rows": Row(
+        "n = np.array([(row >= 0).sum() for row in x.array])\nreturn h * n[:, None].astype('f')",
+        COMPUTED.format(18),
+        WORDS,
+    ),
+    "mask_where": Row(
+        "return h * x.array.sum(axis=1, where=x.array > 0, keepdims=True).astype('f')",
+        COMPUTED.format(17),
+        WORDS,
+    ),
+    "mask_initial": Row(
+        "return h * x.array.max(axis=1, initial=0, keepdims=True).astype('f')",
+        COMPUTED.format(17),
+        WORDS,
+    ),
+    "mask_order": Row(
+        "return h * (x.array >= 0).reshape(3, 2, order='F')[:2, :1]", COMPUTED.format(17), WORDS
+    ),
+    "mask_bits": Row("return h * (x.array & 1)[:, :1]", COMPUTED.format(17), WORDS),
+    "mask_rounded": Row("return h * (x.array * 0.1 > 0.3)[:, :1]", COMPUTED.format(17), WORDS),
+    "mask_too_large": Row(
+        "return h + ((x.array < 0) * -1e39)[:, :1].astype('f')", "numbers up to 1e.39.*-1e9", WORDS
+    ),
     "output": Row("return self.xp.tanh(h.array)", "output 'output' is an array without a graph"),
     "numpy": Row("return np.tanh(h)", "the chain's call fails at net.py:17: return np.tanh"),
     "own_relu": Row(

@@ -29,14 +29,23 @@ class OfStar(Net):
     def forward(self, *xs):
         return self.body(xs)
 
+def arrays_of(lengths):
+    return [np.linspace(k, k + 1, 4 * n, dtype="f").reshape(n, 4) for k, n in enumerate(lengths)]
+
 warnings.simplefilter("ignore")
 found = []
 for star, body, lengths, options in json.loads(sys.argv[1]):
     chain = (OfStar if star else OfList)(eval("lambda xs: " + body))
-    arrays = [np.linspace(k, k + 1, 4 * n, dtype="f").reshape(n, 4) for k, n in enumerate(lengths)]
+    arrays, runs = arrays_of(lengths), options.pop("runs", None)
     try:
         program = trace(chain, *(arrays if star else [arrays]), **options)
         found.append([*program.main.inputs])
+        if runs is not None:
+            others = [arrays_of(run) for run in runs]
+            want = [chain([*map(chainer.Variable, other)]).array for other in others]
+            got = [program.run({"xs": other})["output"] for other in others]
+            same = [a.shape == b.shape and np.allclose(a, b, 1e-5, 1e-6) for a, b in zip(got, want)]
+            found[-1] = [*map(bool, same)]
     except WebconvError as error:
         found.append(str(error))
 print(json.dumps(found))
@@ -52,6 +61,12 @@ LISTS = [
     ("[F.transpose(x) for x in xs]", "a matrix of each sequence that is no list of rows"),
     ("[x * len(x) ** 2 for x in xs]", "depends on the number or the lengths|must be given all"),
     ("[x * len(xs) for x in xs]", "the chain depends on the number or the lengths"),
+    ("[x * 2 if len(xs) > 9 else -x for x in xs]", "with 66 sequences of 1 to 2 steps the chain"),
+    ("[x * 2 if len(x) > 15 else -x for x in xs]", "with sequences of 70, 2 steps the chain"),
+    (
+        "F.stack(xs) if len({*map(len, xs)}) == 1 < len(xs) else F.pad_sequence(xs) * 2",
+        "with sequences of 3, 3, 3 steps the chain",
+    ),
     ("F.split_axis(F.concat(xs, axis=0), 6, 0)[0]", "depends on the number|fails at"),
     ("F.split_axis(F.concat(xs, axis=0), [1, 2], 0)", "at places that are not their ends"),
 ]
@@ -68,11 +83,19 @@ STARS = [
     ("[x * len(x) ** 2 for x in xs]", [3, 1], {}, ["xs_0", "xs_1"]),
 ]
 
+# Slices that name rows which most sequences have not, and lists that give what Chainer gives.
+RUNS = [
+    ("F.concat([x[::100] for x in xs], axis=0)", [3, 2], [[1], [100, 101, 250], [7, 7]]),
+    ("F.concat([x[63:] for x in xs], axis=0)", [64, 64], [[64], [65, 130, 64]]),
+    ("F.concat([x[:-70:2] for x in xs], axis=0)", [72, 73], [[71], [200, 75, 71]]),
+]
+
 
 @pytest.fixture(scope="module")
 def traced(chainer_python: Run) -> list[object]:
     rows = [(False, body, [3, 1, 2], {}) for body, _ in LISTS]
     rows += [(True, body, lengths, options) for body, lengths, options, _ in STARS]
+    rows += [(False, body, lengths, {"runs": runs}) for body, lengths, runs in RUNS]
     done = chainer_python("-c", TRACE, json.dumps(rows))
     assert done.returncode == 0, done.stderr
     found: list[object] = json.loads(done.stdout)
@@ -88,3 +111,8 @@ def test_a_chain_that_no_other_list_could_follow(traced: list[object], k: int) -
 @pytest.mark.parametrize("k", range(len(STARS)), ids=[body for body, *_ in STARS])
 def test_arrays_of_a_star_are_a_list_if_the_chain_takes_any(traced: list[object], k: int) -> None:
     assert traced[len(LISTS) + k] == STARS[k][-1]
+
+
+@pytest.mark.parametrize("k", range(len(RUNS)), ids=[body for body, *_ in RUNS])
+def test_other_lists_give_what_chainer_gives(traced: list[object], k: int) -> None:
+    assert traced[len(LISTS) + len(STARS) + k] == [True] * len(RUNS[k][-1])

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from webconv.frontends.chainer.example import disturbed
 from webconv.frontends.chainer.tape import Tape
 from webconv.frontends.chainer.traced import Sizes, Traced
 from webconv.frontends.chainer.variants import with_lists
@@ -32,6 +33,9 @@ SINGLE, HALF = 1e-3, 1e-2
 # Calls of a loop of that many steps that are quick to record.
 MOST_CALLS = 3000
 
+# Lengths of sequences in a message.
+MOST_TOLD = 5
+
 
 class Disagreement(ShapeError):
     """The program gives something else than the chain."""
@@ -51,7 +55,7 @@ def check_agreement(traced: Traced, program: Program, base: Tape, looped: Collec
         if (tape := _taken(traced, sizes)) is None:
             continue
         try:
-            compare(program, traced.arrays(sizes, disturb=True), tape)
+            compare(program, traced.arrays(sizes, change=disturbed), tape)
         except Disagreement as found:
             changed = [f"{name} {n}" for name, n in sizes.items() if n != traced.sizes[name]]
             raise UnsupportedError(
@@ -65,26 +69,50 @@ def check_agreement(traced: Traced, program: Program, base: Tape, looped: Collec
         _check_lists(traced, program)
 
 
+# Lists of few and many sequences, of short and long ones, and of equal ones, which a chain may
+# take for a batch.
+LISTS = ((3, 1, 4), (1,), (2,), (3, 3, 3), (12, 2), (FAR + 6, 2), (1, 2, 1) * 22)
+
+
 def _check_lists(traced: Traced, program: Program) -> None:
-    for lengths in ((3, 1, 4), (1,), (2,), (12, 2)):
+    for lengths in LISTS:
         other = with_lists(traced, lengths, program.main.lists.least)
+        if sum(_work(node, _of_lists(other)) for node in program.main.nodes) > MOST_WORK / 5:
+            continue
         if (tape := _taken(other, other.sizes)) is None:
             continue
         try:
-            compare(program, other.arrays(other.sizes, disturb=True), tape)
+            compare(program, other.arrays(other.sizes, change=disturbed), tape)
         except Disagreement as found:
             raise UnsupportedError(
-                f"with sequences of {', '.join(map(str, lengths))} steps {found}: the chain "
+                f"with {_told(lengths)} {found}: the chain "
                 "depends on the number or the lengths of its sequences; give the arrays as "
                 "arguments of their own (forward(self, *xs)) to fix their number"
             ) from None
+
+
+def _told(lengths: Sequence[int]) -> str:
+    if len(lengths) > MOST_TOLD:
+        return f"{len(lengths)} sequences of {min(lengths)} to {max(lengths)} steps"
+    return f"sequences of {', '.join(map(str, lengths))} steps"
+
+
+def _of_lists(traced: Traced) -> dict[str, int]:
+    """The sizes of a call, those of its lists too."""
+    found = {**traced.sizes, **traced.counts}
+    for argument in traced.arguments:
+        if argument.is_list:
+            lengths = [len(a) for a in argument.arrays]
+            found[f"{argument.label}_total"] = sum(lengths)
+            found[f"{argument.label}_longest"] = max(lengths)
+    return found
 
 
 def _taken(traced: Traced, sizes: Sizes) -> Tape | None:
     """What a call with these sizes does; None if they are no sizes for the chain."""
     try:
         # Rows that are repeated to make more of them would be alike.
-        tape = traced.tape(sizes, disturb=True)
+        tape = traced.tape(sizes, change=disturbed)
     except WebconvError:
         return None
     # A window that holds nothing but padding has a maximum of -inf: the chain means larger ones.

@@ -6,6 +6,7 @@ than a fit needs, so what does not follow from the sizes is refused.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -274,7 +275,11 @@ def generalised_leaf(
         return dataclasses.replace(first, shape=shape)
     if all(np.array_equal(a, first.array, equal_nan=a.dtype.kind == "f") for a in arrays):
         return first
-    pattern = patterns.found(arrays, shape, samples, fit)
+    pattern = None
+    # What other values change, and not other sizes, is no pattern.
+    if any(s != samples[0] for s in samples):
+        with contextlib.suppress(Mismatch):
+            pattern = patterns.found(arrays, shape, samples, fit)
     if pattern is None:
         advice = (
             "; make it with chainer.functions of np.arange, or keep a table of the longest in the "

@@ -17,7 +17,7 @@ Layouts = dict[Any, Layout]
 # Says that the sequences of a layout have so many rows at least.
 Needs = Callable[[Layout, int], None]
 
-# Longer sequences have rows in a slice, or none has.
+# Such sequences, or as much longer as a slice asks for, have rows in it, or none has.
 LONG = 64
 
 
@@ -46,16 +46,18 @@ def _is_plain(item: slice) -> bool:
 
 
 def _sliced(of: Ragged, item: slice, layouts: Layouts, needs: Needs) -> Ragged:
-    counts = [len(range(*item.indices(n))) for n in range(LONG + 1)]
-    least = max((n + 1 for n in range(LONG + 1) if not counts[n]), default=0)
-    if least > LONG:
+    # A sequence that is longer than all that the slice names shows what long ones have.
+    long = LONG + 2 * sum(abs(v) for v in (item.start, item.stop, item.step) if v is not None)
+    counts = [len(range(*item.indices(n))) for n in range(long + 1)]
+    least = max((n + 1 for n in range(long + 1) if not counts[n]), default=0)
+    if least > long:
         raise UnsupportedError("the slice of a sequence would be empty")
     needs(of.layout, least)
     old, step = of.layout, item.step or 1
     if set(counts[least:]) == {1}:
-        first = range(*item.indices(LONG))[0]
+        first = range(*item.indices(long))[0]
         # From the end, or from the beginning.
-        index = first if range(*item.indices(LONG - 1))[0] == first else first - LONG
+        index = first if range(*item.indices(long - 1))[0] == first else first - long
         return Ragged(taken(of.values, old, index), old, ONE)
     starts: Value | int
     if step == 1 and (item.start or 0) >= 0 and (item.stop is None or item.stop < 0):

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ import numpy as np
 from webconv.ir import dims
 from webconv.ir.errors import ShapeError
 from webconv.ir.op import Array
+
+# Other values for an array.
+Change = Callable[[Array], Array]
 
 
 class Dim(int):
@@ -113,3 +116,31 @@ def disturbed(array: Array) -> Array:
         if flat.size and np.all(flat == flat[0]):
             moved[::2] = flat[0] - 1 if flat[0] > 0 else 1
     return np.array(moved.reshape(array.shape), array.dtype, order="C")
+
+
+def contrary(array: Array) -> Array:
+    """`array` with values that others seldom have: 0, 1, 2, ..., of floats the other sign.
+
+    What a chain makes of arrays with NumPy (`mask[x.array > 0] = 1`) may be the same for all that
+    are like the example, and not for these.
+    """
+    flat = np.asarray(array).reshape(-1)
+    places = np.arange(flat.size)
+    if flat.dtype.kind == "f":
+        moved = np.where(places % 3 == 2, 0, np.where(flat == 0, 1, -flat))
+    elif flat.dtype.kind == "b":
+        moved = ~flat
+    else:
+        moved = places % max(2, int(flat.max(initial=0)) + 1)
+    return np.array(moved.reshape(array.shape), array.dtype, order="C")
+
+
+def emptied(array: Array) -> Array:
+    """`contrary`, with 0 for all integers, which mostly stands for no word."""
+    return contrary(array) if array.dtype.kind not in "iu" else np.zeros_like(array, order="C")
+
+
+def padded(array: Array) -> Array:
+    """`contrary`, with -1 for all integers, which stands for no word at all."""
+    made = emptied(array)
+    return made - 1 if array.dtype.kind == "i" else made

@@ -17,12 +17,18 @@ import numpy as np
 
 from webconv.frontends.chainer.composites import Composite, is_active
 from webconv.frontends.chainer.lines import is_users
+from webconv.ir.errors import UnsupportedError
 
-ELEMENTWISE = frozenset(
+COMPARISONS = frozenset(
+    ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
+)
+
+# Of truth values only.
+BITWISE = frozenset(("bitwise_and", "bitwise_or", "bitwise_xor", "invert"))
+
+ELEMENTWISE = COMPARISONS | frozenset(
     (
-        *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
         *("logical_and", "logical_or", "logical_not", "logical_xor"),
-        *("bitwise_and", "bitwise_or", "bitwise_xor", "invert"),
         *("add", "subtract", "multiply", "divide", "true_divide", "negative"),
         *("maximum", "minimum"),
     )
@@ -50,11 +56,17 @@ def computed(
     if len(known) < len(taken) or not all(map(is_counted, taken)) or not _is_chains():
         return None
     name = ufunc.__name__
-    if method == "__call__" and not options and name in ELEMENTWISE:
+    if method == "__call__" and not options and _is_known(name, inputs):
+        wide = np.result_type(*(v if np.isscalar(v) else np.asarray(v).dtype for v in inputs))
         pairs = zip(variables, inputs, strict=True)
-        own = [chainer.Variable(np.asarray(x)) if v is None else v for v, x in pairs]
+        own = [chainer.Variable(_constant(x, wide)) if v is None else v for v, x in pairs]
         node = NumPyFunction(ufunc, operation=name, dtype=made.dtype)
         return node.apply(own)[0]
+    plain = {k: v for k, v in options.items() if k not in ("axis", "keepdims", "dtype")}
+    if plain.get("where", True) is not True or any(
+        plain[k] is not None for k in plain if k != "where"
+    ):
+        return None
     if method == "reduce" and name in REDUCTIONS and len(inputs) == 1:
         axis, keepdims = options.get("axis", 0), bool(options.get("keepdims", False))
         node = NumPyReduction(
@@ -66,6 +78,36 @@ def computed(
         )
         return node.apply(known)[0]
     return None
+
+
+def _is_known(name: str, inputs: Sequence[Any]) -> bool:
+    """True for a function of each element that gives the same in the page."""
+    kinds = {np.asarray(x).dtype.kind for x in inputs}
+    if name in BITWISE:
+        return kinds == {"b"}
+    # What f32 rounds may be larger here and smaller there.
+    exact = all(_is_exact(x) for x in inputs if hasattr(x, "note"))
+    return name in ELEMENTWISE and kinds <= set("biuf") and (exact or name not in COMPARISONS)
+
+
+def _is_exact(array: Any) -> bool:
+    """True for numbers that f32 holds as they are."""
+    own = np.asarray(array)
+    with np.errstate(over="ignore"):
+        return own.dtype != np.float64 or np.array_equal(own, own.astype("f"), equal_nan=True)
+
+
+def _constant(value: Any, wide: Any) -> Any:
+    """A number, or an array of the chain's own, as it is beside what has the type `wide`."""
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        return array
+    if np.isfinite(array).all() and np.abs(array).max(initial=0) > np.finfo("f").max:
+        raise UnsupportedError(
+            f"a mask is made of numbers up to {np.abs(array).max():g}, and the page computes with "
+            "those up to 3.4e38; use -1e9 or the like"
+        )
+    return array.astype(wide) if np.isscalar(value) else array
 
 
 def is_counted(array: Any) -> bool:
@@ -115,5 +157,7 @@ def moved(function: Any, array: Any, *arguments: Any) -> Any:
     """The Variable that a function of Chainer makes of the array's; None without one."""
     variable = getattr(array, "variable", None)
     if variable is None or not is_counted(array) or not _is_chains():
+        return None
+    if function is F.expand_dims and not isinstance(arguments[0], int):
         return None
     return function(variable, *arguments)

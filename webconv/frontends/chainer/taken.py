@@ -51,7 +51,7 @@ class Taken(np.ndarray):
         return None if self.variable is None else self.variable.node
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function in CHANGING and args and isinstance(args[0], Taken):
+        if function in CHANGING:
             self._tell(CHANGES)
         if function in masks.MOVING and args and not kwargs:
             variable = masks.moved(masks.MOVING[function], args[0], *args[1:])
@@ -66,7 +66,8 @@ class Taken(np.ndarray):
             return _plain(made)
         if isinstance(made, Taken) and made.variable is not None:
             return made
-        if function in SHAPED or (type(made) in (bool, int, float) and function not in OF_SHAPES):
+        shaped = function in SHAPED or (function is np.where and len(args) == 1)
+        if shaped or (type(made) in (bool, int, float) and function not in OF_SHAPES):
             self._tell(LOOKS)
         if isinstance(made, tuple | list):
             own = (np.ndarray, np.generic)
@@ -75,9 +76,11 @@ class Taken(np.ndarray):
         return taken(made, self.note) if isinstance(made, np.ndarray | np.generic) else made
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if any(isinstance(out, Taken) for out in options.get("out", ())):
+        if any(out is not None for out in options.get("out", ())):
+            # An array of the chain's own does not remember what is put into it.
             self._tell(CHANGES)
             options["out"] = tuple(map(_plain, options["out"]))
+        options = {name: _plain(option) for name, option in options.items()}
         made = getattr(ufunc, method)(*map(_plain, inputs), **options)
         if not isinstance(made, np.ndarray | np.generic):
             return made
@@ -86,6 +89,9 @@ class Taken(np.ndarray):
 
     def __getitem__(self, key: Any) -> Any:
         variable = masks.moved(F.get_item, self, key) if _is_plain_key(key) else None
+        if variable is None and any(map(_is_mask, key if isinstance(key, tuple) else (key,))):
+            # How much is taken depends on numbers.
+            self._tell(LOOKS)
         return _computed(self.view(np.ndarray)[_plain(key)], self.note, variable)
 
     def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
@@ -100,7 +106,9 @@ class Taken(np.ndarray):
     def reshape(self, *shape: Any, **options: Any) -> Any:
         """The elements in another shape."""
         made = self.view(np.ndarray).reshape(*shape, **options)
-        return _computed(made, self.note, masks.moved(F.reshape, self, made.shape))
+        in_order = options.get("order", "C") == "C"
+        variable = masks.moved(F.reshape, self, made.shape) if in_order else None
+        return _computed(made, self.note, variable)
 
     def copy(self, *args: Any, **options: Any) -> Any:
         """The elements as they are now."""
@@ -216,6 +224,10 @@ def holds_taken(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return any(map(holds_taken, value))
     return isinstance(value, Taken)
+
+
+def _is_mask(key: Any) -> bool:
+    return isinstance(key, np.ndarray) and key.dtype.kind == "b"
 
 
 def _is_plain_key(key: Any) -> bool:

@@ -12,14 +12,14 @@ from typing import Any
 import chainer
 import numpy as np
 
-from webconv.frontends.chainer.example import Dim as NamedSize
 from webconv.frontends.chainer.example import (
+    Change,
     array_of,
-    disturbed,
     is_numbers,
     names_of,
     resized,
 )
+from webconv.frontends.chainer.example import Dim as NamedSize
 from webconv.frontends.chainer.lines import failed_line, reason
 from webconv.frontends.chainer.ragged import is_ragged
 from webconv.frontends.chainer.record import Sources, named_outputs, parameters, record
@@ -105,7 +105,7 @@ class Traced:
                         )
         return {name: n for name, n in found.items() if name not in self.counts}
 
-    def arrays(self, sizes: Sizes, disturb: bool = False) -> dict[str, Array]:
+    def arrays(self, sizes: Sizes, change: Change | None = None) -> dict[str, Array]:
         """The inputs by name, with other sizes or other values."""
         made = {}
         for argument in self.arguments:
@@ -116,7 +116,7 @@ class Traced:
                     for n, axis in zip(array.shape, axes, strict=True)
                 ]
                 new = resized(array, shape)
-                made[name] = disturbed(new) if disturb else new
+                made[name] = new if change is None else change(new)
         return made
 
     def call(self, variables: Mapping[str, Any]) -> Any:
@@ -127,9 +127,9 @@ class Traced:
             given += own if argument.label == self.starred or not argument.listed else [own]
         return (self.method or self.chain)(*given)
 
-    def variables(self, sizes: Sizes, disturb: bool = False) -> dict[str, Any]:
+    def variables(self, sizes: Sizes, change: Change | None = None) -> dict[str, Any]:
         """The inputs as Variables."""
-        arrays = self.arrays({**self.sizes, **sizes}, disturb)
+        arrays = self.arrays({**self.sizes, **sizes}, change)
         return {name: chainer.Variable(array) for name, array in arrays.items()}
 
     def takes(self, sizes: Sizes) -> bool:
@@ -140,15 +140,15 @@ class Traced:
             return False
         return True
 
-    def tape(self, sizes: Sizes, disturb: bool = False) -> Tape:
+    def tape(self, sizes: Sizes, change: Change | None = None) -> Tape:
         """What a call with these sizes does; it is called once."""
-        key = (frozenset(sizes.items()), disturb)
+        key = (frozenset(sizes.items()), change)
         if key not in self._tapes:
-            self._tapes[key] = self._recorded(sizes, disturb)
+            self._tapes[key] = self._recorded(sizes, change)
         return self._tapes[key]
 
-    def _recorded(self, sizes: Sizes, disturb: bool) -> Tape:
-        variables = self.variables(sizes, disturb)
+    def _recorded(self, sizes: Sizes, change: Change | None) -> Tape:
+        variables = self.variables(sizes, change)
         states: dict[str, Any] = {}
 
         def run() -> tuple[Any, Mapping[str, Any]]:

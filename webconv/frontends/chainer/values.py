@@ -17,7 +17,7 @@ import chainer
 import numpy as np
 
 from webconv.frontends.chainer.lines import is_users
-from webconv.frontends.chainer.taken import CHANGES, LOOKS, Note, Taken, taken
+from webconv.frontends.chainer.taken import CHANGES, LOOKS, Note, Taken, holds_taken, taken
 
 
 @contextlib.contextmanager
@@ -69,8 +69,11 @@ def noticing(note: Note) -> Iterator[None]:
         def maker(*args: Any, **options: Any) -> Any:
             made = own(*args, **options)
             source = args[0] if args else None
-            users = is_users(sys._getframe(1).f_code.co_filename)
-            if not users or not isinstance(source, Taken) or source.note is None:
+            if not is_users(sys._getframe(1).f_code.co_filename) or not holds_taken(source):
+                return made
+            if not isinstance(source, Taken):
+                return taken(made, note)
+            if source.note is None:
                 return made
             same = np.shares_memory(made, source)
             again = taken(made, source.note, source.variable if same else None)
