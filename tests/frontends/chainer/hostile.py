@@ -225,6 +225,12 @@ CHAINS: dict[str, Row] = {
     "alone": Row("return h * 2 if len(h) == 1 else h", "at batch 1 .*something else", NAMED),
     "squeezed": Row("return F.squeeze(h)", "at batch 1 .*fix the size", NAMED),
     "many": Row("return h * 2 if len(h) > 30 else h", "at batch 64 .*other numbers", NAMED),
+    "steps_at_most": Row(
+        "h = self.fc(h) * 0\nfor t in range(min(x.shape[1], 20)): "
+        "h = F.tanh(self.b(h) + self.fc(self.embed(x[:, t])))\nreturn h",
+        "at time [0-9]+ .*other numbers",
+        "example((2, Dim('time', 5)), 'i', [[1, 2, 3, 3, 1], [0, 4, 1, 2, 0]])",
+    ),
     "last": Row("return x[len(x) - 4 :] * 1", "at batch 3 .*other numbers", NAMED),
     # What looks alike, and is compiled.
     "mask_of_words": Row(

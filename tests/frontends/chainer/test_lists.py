@@ -57,6 +57,7 @@ LISTS = [
     ("[F.sum(x, axis=0) for x in xs]", "it gives a row of each sequence; join them by F.stack"),
     ("[x * float(x.array.sum()) for x in xs]", "depends on the values of its inputs"),
     ("[x[::2] for x in xs]", "whose lengths are not those of an input"),
+    ("F.vstack([x[2:-2] for x in xs])", "is empty if it has less than 5 rows, .* one of 1"),
     ("[x[3:1] for x in xs]", "the slice of a sequence would be empty"),
     ("[F.transpose(x) for x in xs]", "a matrix of each sequence that is no list of rows"),
     ("[x * len(x) ** 2 for x in xs]", "depends on the number or the lengths|must be given all"),
@@ -87,6 +88,18 @@ STARS = [
 RUNS = [
     ("F.concat([x[::100] for x in xs], axis=0)", [3, 2], [[1], [100, 101, 250], [7, 7]]),
     ("F.concat([x[63:] for x in xs], axis=0)", [64, 64], [[64], [65, 130, 64]]),
+    # Examples that do not tell a sequence's length from others: of one row, or of equal ones.
+    (
+        "F.vstack([x - F.broadcast_to(F.mean(x, axis=0, keepdims=True), x.shape) for x in xs])",
+        [3, 1, 2],
+        [[1, 1], [4, 4, 4], [2, 9]],
+    ),
+    (
+        "F.sum(F.pad_sequence(xs), 2) + np.array([[-9.0 * (k >= len(x)) "
+        "for k in range(max(map(len, xs)))] for x in xs], 'f')",
+        [3, 3],
+        [[1, 1], [4, 4, 4], [2, 9]],
+    ),
     ("F.concat([x[:-70:2] for x in xs], axis=0)", [72, 73], [[71], [200, 75, 71]]),
 ]
 

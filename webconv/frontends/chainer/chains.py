@@ -21,7 +21,7 @@ from webconv.frontends.chainer.states import with_first_call
 from webconv.frontends.chainer.tape import Tape
 from webconv.frontends.chainer.traced import Sizes, Traced
 from webconv.frontends.chainer.unify import unified
-from webconv.frontends.chainer.variants import with_counted, with_other_lists, with_star
+from webconv.frontends.chainer.variants import with_apart, with_counted, with_other_lists, with_star
 from webconv.ir.errors import ModelFormatError, UnsupportedError
 from webconv.ir.graph import Program
 from webconv.ir.op import Array
@@ -41,16 +41,29 @@ def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Pro
     def finish(other: Traced, program: Program, base: Tape) -> Program:
         return _finished(other, program, base, name, plugins)
 
+    def of_lists(other: Traced) -> Program:
+        try:
+            return finish(other, *converted(other))
+        except REFUSALS:
+            if (apart := with_apart(other)) is not None:
+                with contextlib.suppress(*REFUSALS):
+                    made = finish(apart, *converted(apart))
+                    compare(made, other.arrays({}), other.tape({}))
+                    return made
+            raise
+
     if (listed := with_star(traced)) is not None:
         with contextlib.suppress(*REFUSALS):
-            return finish(listed, *converted(listed))
-    program, base = converted(traced)
-    if (counted := with_counted(traced)) is not None:
+            return of_lists(listed)
+    if traced.counts:
         try:
-            return finish(traced, program, base)
+            return of_lists(traced)
         except REFUSALS:
-            with contextlib.suppress(*REFUSALS):
-                return finish(counted, *converted(counted))
+            if (counted := with_counted(traced)) is not None:
+                with contextlib.suppress(*REFUSALS):
+                    return finish(counted, *converted(counted))
+            raise
+    program, base = converted(traced)
     reasons: dict[Axis, str] = {}
     made = opened(traced, program, base, converted, finish, reasons)
     return with_notes(traced, made or finish(traced, program, base), reasons)
@@ -61,6 +74,7 @@ def _finished(
 ) -> Program:
     """`program`, checked with other lists and sizes, and with a first call that differs."""
     if base.lists:
+        _check_rows(traced, program)
         other = _again(traced, program, name, plugins)
         program = of_any_lists(
             traced,
@@ -75,6 +89,18 @@ def _finished(
         return program
     first, alone = _program(dataclasses.replace(traced, first=True), name, plugins)
     return program if _same_results(base, alone) else with_first_call(program, first)
+
+
+def _check_rows(traced: Traced, program: Program) -> None:
+    """Raises UnsupportedError if a slice has nothing of a sequence of the example."""
+    for argument in traced.arguments:
+        least = program.main.lists.least.get(argument.label, 1)
+        shortest = min(map(len, argument.arrays)) if argument.is_list else least
+        if shortest < least:
+            raise UnsupportedError(
+                f"a slice of a sequence of {argument.label} is empty if it has less than {least} "
+                f"rows, and the example has one of {shortest}; give longer ones"
+            )
 
 
 def _again(traced: Traced, program: Program, name: str, plugins: Mapping[str, Convert]) -> Program:

@@ -105,14 +105,17 @@ def disturbed(array: Array) -> Array:
     """`array` with other values that are as valid.
 
     Floats of both signs get the other sign and are larger, those of one (sizes, probabilities) are
-    moved a little; others are moved along, and of equal ones some get a value near.
+    moved a little; others are mixed up, and of equal ones some get a value near.
     """
     flat = np.asarray(array).reshape(-1)
     if flat.dtype.kind == "f":
         scale = flat.dtype.type(-2.5 if flat.min(initial=0) < 0 else 1)
         moved = scale * flat + (0.5 + 0.25 * np.sin(np.arange(flat.size))).astype(flat.dtype)
     else:
-        moved = np.roll(flat, 1)
+        # Moved by one, those of an array that repeats itself would repeat themselves again.
+        moved = np.random.RandomState(1).permutation(flat)
+        if np.array_equal(moved, flat):
+            moved = np.roll(flat, 1)
         if flat.size and np.all(flat == flat[0]):
             moved[::2] = flat[0] - 1 if flat[0] > 0 else 1
     return np.array(moved.reshape(array.shape), array.dtype, order="C")

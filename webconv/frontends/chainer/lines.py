@@ -24,9 +24,9 @@ def is_users(file: str) -> bool:
 
 
 def user_line() -> str:
-    """`net.py:12: h = F.relu(x)`, the line that runs and is neither Chainer's nor ours."""
+    """`net.py:12: h = F.relu(x)`, the line that runs and is nobody's but the user's."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(OURS):
+    while frame is not None and not is_users(frame.f_code.co_filename):
         # What is behind the recording calls webconv, and is no part of the chain.
         frame = None if frame.f_code.co_qualname == "record" else frame.f_back
     return _shown(frame.f_code.co_filename, frame.f_lineno) if frame else "a link of Chainer"

@@ -84,6 +84,31 @@ def _with_lengths(
     return dataclasses.replace(traced, examples=examples, names=labels)
 
 
+def with_apart(traced: Traced) -> Traced | None:
+    """The same with sequences that all have lengths of their own, of two rows or more.
+
+    None if they have, or if sizes are named. A list whose sequences have one row, or as many as
+    those of another list, does not show what belongs to what.
+    """
+    lengths = [len(v) for a in traced.arguments if a.is_list for v in a.arrays]
+    if traced.sizes or traced.input_shapes or (len({1, *lengths}) > len(lengths)):
+        return None
+    examples: list[Any] = []
+    done = 0
+    for argument in traced.arguments:
+        arrays = argument.arrays
+        if argument.is_list:
+            least = min(map(len, arrays))
+            sizes = [least + 1 + ((done + k) ^ 1) for k in range(len(arrays))]
+            done += len(arrays)
+            made = [resized(v, (n, *v.shape[1:])) for v, n in zip(arrays, sizes, strict=True)]
+            examples.append(made)
+        else:
+            examples.append(arrays if argument.listed else arrays[0])
+    labels = [a.label for a in traced.arguments]
+    return dataclasses.replace(traced, examples=examples, names=labels)
+
+
 def with_counted(traced: Traced) -> Traced | None:
     """The same with first axes of other inputs named by the list that has as many sequences.
 
