@@ -18,6 +18,9 @@ from webconv.passes.recurrences_totals import REDUCTIONS
 # How many operators down it is checked that what enters two steps is computed in one way.
 NEAR = 5
 
+# At how many steps it is seen whether what enters them is a sequence.
+LOOKS = (3, 4, 8, 16, 32, 64)
+
 # What a cell's gates are sums of (`recurrences_sums`): with these a step is more than its states.
 SUMS = (ops.Add, ops.Mul, ops.MatMul, ops.Slice, ops.Concat, ops.Reshape)
 
@@ -71,8 +74,13 @@ class Finder:
         self.loop.steps[0].update({w: v for v, w in self.loop.entering.items()})
         self._complete_last()
         while (row := self._row_before()) is not None:
-            self.loop.steps.append(row)
+            steps = self.loop.steps
+            steps.append(row)
+            # Checked now and then, since many places of a deep network are loops of no sequence.
+            if len(steps) in LOOKS and not self._is_over_sequence():
+                return None
         self._take_choices()
+        self._take_other_outputs()
         return self._without_cycles()
 
     def _earlier(self) -> Value:
@@ -88,6 +96,8 @@ class Finder:
             seen[v] = w
             if v is not self.before and v is not w and self.places.depends(v, self.before):
                 stack += _inputs(v, w)
+            elif not v.node.inputs:
+                _require(v is w or _may_enter(v, w))
         earlier = seen.get(self.before)
         if earlier is None or earlier.type != self.last.type:
             raise Different
@@ -213,10 +223,10 @@ class Finder:
         """Mark choices of what a step computes, so that a mask is with the state that it holds."""
         loop = self.loop
         inside = [row[w] for row in loop.steps for w in loop.of_kind("same") if w in row]
-        for node in self.places.nodes:
+        for node in self.places.choices:
             inputs = [v for v in node.inputs if v is not None]
             made = node.outputs[0]
-            if not isinstance(node.op, ops.Where) or made in loop.kinds:
+            if made in loop.kinds:
                 continue
             if not any(loop.kinds.get(v) == "same" for v in inputs):
                 continue
@@ -235,6 +245,17 @@ class Finder:
                 for row, n in zip(loop.steps, found, strict=True):
                     row[made] = n.outputs[0]  # type: ignore[union-attr]
 
+    def _take_other_outputs(self) -> None:
+        """Mark all that the operators of a step give, so that none is computed for it again."""
+        loop = self.loop
+        for w in loop.of_kind("same"):
+            for other in w.node.outputs:
+                if other not in loop.kinds:
+                    loop.mark(other, "same")
+                    for row in loop.steps:
+                        if w in row:
+                            row[other] = row[w].node.outputs[other.index]
+
     def _without_cycles(self) -> Loop | None:
         """The loop with as many steps as do not enter themselves; None if there is no sequence."""
         loop = self.loop
@@ -251,10 +272,13 @@ class Finder:
             entering += [loop.steps[-1][w] for w in loop.entering.values()]
             entering += loop.of_kind("shared")
             if not self.places.any_depends(entering, inside):
-                columns = [loop.column(w) for w in sequences]
-                return loop if any(map(_is_sequence, columns)) else None
+                return loop if self._is_over_sequence() else None
             loop.steps.pop()
         return None
+
+    def _is_over_sequence(self) -> bool:
+        """True if what enters the steps that are known is a sequence."""
+        return any(_is_sequence(self.loop.column(w)) for w in self.loop.of_kind("sequence"))
 
 
 def _require(condition: bool) -> None:
@@ -265,9 +289,10 @@ def _require(condition: bool) -> None:
 def _alike(v: Value, w: Value) -> bool:
     """True if two values are given by the same operator, whatever its inputs."""
     a, b = v.node, w.node
+    if type(a.op) is not type(b.op) or v.index != w.index or v.type != w.type:
+        return False
     absent = [[x is None for x in n.inputs] for n in (a, b)]
-    same = v.index == w.index and v.type == w.type and type(a.op) is type(b.op)
-    return same and absent[0] == absent[1] and bool(a.inputs) and a.op == b.op
+    return absent[0] == absent[1] and bool(a.inputs) and a.op == b.op
 
 
 def _inputs(v: Value, w: Value) -> list[tuple[Value, Value]]:
@@ -282,10 +307,17 @@ def _is_step(v: Value, w: Value, depth: int) -> bool:
     if v is w or not depth or common_sequence([w, v]) is not None:
         return True
     if not v.node.inputs:
-        # A row of a table may be that of a step; matrices are those of two layers.
-        row = v.type.rank < 2 or v.shape[0] == 1
-        return type(v.node.op) is type(w.node.op) and (row or v.constant is None)
+        return _may_enter(v, w)
     return _alike(v, w) and all(_is_step(a, b, depth - 1) for a, b in _inputs(v, w))
+
+
+def _may_enter(v: Value, w: Value) -> bool:
+    """True if two inputs or constants may be what enters two steps.
+
+    A row of a table may be that of a step; matrices are those of two layers.
+    """
+    row = v.type.rank < 2 or v.shape[0] == 1
+    return type(v.node.op) is type(w.node.op) and (row or v.constant is None)
 
 
 def _is_sequence(column: Sequence[Value | None]) -> bool:

@@ -16,6 +16,11 @@ from webconv.passes.driver import Uses
 from webconv.passes.recurrences_cells import mixes
 from webconv.passes.recurrences_steps import reshaped
 
+# How far down a proof goes, and what an operator of two inputs takes of it: in an unrolled loop
+# what is below a value has thousands of operators, and may be the same on many ways.
+DEPTH = 32
+BRANCH = 4
+
 
 def choose_by_mask(node: Node, uses: Uses) -> Value | None:
     """m * a + (1 - m) * b -> where(m, a, b), for m that is 0 or 1"""
@@ -93,35 +98,38 @@ def reshape_before_expand(node: Node, uses: Uses) -> Value | None:
     return None
 
 
-def as_condition(m: Value) -> Value | None:
+def as_condition(m: Value, depth: int = DEPTH) -> Value | None:
     """`m` as a bool, if its numbers can only be 0 and 1; it may lack axes that m repeats."""
     if m.type.dtype == dtypes.bool_:
         return m
+    if depth <= 0:
+        return None
     match m:
         case Value(Node(Constant(array))):
             bits = bool(np.all((array == 0) | (array == 1)))
             return constant(array != 0, m.node.name) if bits else None
         case Value(Node(ops.Cast() | ops.Identity() | ops.Expand(), [Value() as x], guards=[])):
-            return as_condition(x)
+            return as_condition(x, depth - 1)
         case Value(Node(ops.Reshape() | ops.Slice() | ops.Transpose() as op, [Value() as x])):
-            return _moved(op, x)
+            return _moved(op, x, depth - 1)
         case Value(Node(ops.Where(), [Value() as c, Value() as a, Value() as b])):
             pairs = ((a, b, c), (b, a, ops.Not()(c)))
             return next((chosen for p, q, chosen in pairs if _all(p, 1) and _all(q, 0)), None)
         case Value(Node(ops.Sub(), [Value() as one, Value() as x])) if _all(one, 1):
-            inner = as_condition(x)
+            inner = as_condition(x, depth - 1)
             return None if inner is None else _not(inner)
         case Value(Node(ops.Mul(), [Value() as a, Value() as b])):
-            both = [as_condition(v) for v in (a, b)]
-            return None if None in both else ops.And()(*both)
-        case Value(Node(ops.Clip(low=0, high=1), [Value() as x])) if _is_whole(x):
+            first = as_condition(a, depth - BRANCH)
+            second = None if first is None else as_condition(b, depth - BRANCH)
+            return None if second is None else ops.And()(first, second)
+        case Value(Node(ops.Clip(low=0, high=1), [Value() as x])) if _is_whole(x, depth - 1):
             return _positive(x)
     return None
 
 
-def _moved(op: ops.Reshape | ops.Slice | ops.Transpose, x: Value) -> Value | None:
+def _moved(op: ops.Reshape | ops.Slice | ops.Transpose, x: Value, depth: int) -> Value | None:
     """The condition of x under an operator that needs all of its axes."""
-    inner = as_condition(x)
+    inner = as_condition(x, depth)
     if inner is None:
         return None
     moved: Value = op(inner if inner.shape == x.shape else ops.Expand(x.shape)(inner))
@@ -148,15 +156,17 @@ def _all(value: Value, number: int) -> bool:
     return False
 
 
-def _is_whole(value: Value) -> bool:
+def _is_whole(value: Value, depth: int) -> bool:
     """True if all numbers of `value` are whole."""
+    if depth <= 0:
+        return False
     match value:
         case Value(Node(Constant(array))):
             return bool(np.all(np.isfinite(array) & (array == np.trunc(array))))
         case Value(Node(ops.Cast(), [Value() as x])) if not x.type.dtype.is_float:
             return True
         case Value(Node(ops.Add() | ops.Sub() | ops.Mul(), [Value() as a, Value() as b])):
-            return _is_whole(a) and _is_whole(b)
+            return _is_whole(a, depth - BRANCH) and _is_whole(b, depth - BRANCH)
         case Value(Node(ops.Neg() | ops.Reshape() | ops.Slice() | ops.Expand(), [Value() as x])):
-            return _is_whole(x)
+            return _is_whole(x, depth - 1)
     return not value.type.dtype.is_float

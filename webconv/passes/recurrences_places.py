@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from webconv.ir import ops
 from webconv.ir.graph import Graph, Node, Value
 from webconv.ir.op import Op
 
@@ -36,6 +37,7 @@ class Places:
         for node, key in zip(self.nodes, _looks(self.nodes), strict=True):
             self._alike[key].append(node)
         self.key = {n: key for key, own in self._alike.items() for n in own}
+        self.choices = [n for n in self.nodes if isinstance(n.op, ops.Where)]
         self.outer = {*graph.outputs.values(), *graph.writes.values()}
 
     def depends(self, value: Value, on: Value) -> bool:

@@ -27,6 +27,9 @@ REDUCTIONS: dict[type[Op], type[ops.Reduce]] = {
 # Two terms are as often no loop, and gain nothing.
 FEWEST_TERMS = 3
 
+# How many operators down terms are compared; each takes some frames of Python's stack.
+DEEPEST = 150
+
 
 def totals_of_steps(graph: Graph) -> Graph:
     """`graph` with chains such as `x[0] + x[1] + x[2]` as reductions over the steps.
@@ -83,15 +86,29 @@ def _total(node: Node, terms: Sequence[Value]) -> Value | None:
     own = [v for v in terms if v.constant is None]
     for start, steps in ((constants, own), ([*constants, *own[:1]], own[1:])):
         if len(steps) >= FEWEST_TERMS and all(v.type == node.outputs[0].type for v in steps):
-            together = _together(steps)
+            together = _together(steps, {})
             if together is not None:
                 total: Value = REDUCTIONS[type(node.op)]((0,))(together)
                 return reduce(node.op, start, total)
     return None
 
 
-def _together(values: Sequence[Value]) -> Value | None:
-    """The values along a new first axis, if they are steps or one computation on steps."""
+def _together(
+    values: Sequence[Value], known: dict[tuple[Value | None, ...], Value | None], depth: int = 0
+) -> Value | None:
+    """The values along a new first axis, if they are steps or one computation on steps.
+
+    `known` has what was tried, since what values are computed of may be read on many ways.
+    """
+    key = tuple(values)
+    if key not in known:
+        known[key] = _computed_together(values, known, depth) if depth < DEEPEST else None
+    return known[key]
+
+
+def _computed_together(
+    values: Sequence[Value], known: dict[tuple[Value | None, ...], Value | None], depth: int
+) -> Value | None:
     if all(v is values[0] for v in values):
         return None
     found = common_sequence(values)
@@ -108,7 +125,7 @@ def _together(values: Sequence[Value]) -> Value | None:
     if any(v is None or v.type != columns[k][0].type for k in own for v in columns[k]):
         return None
     wide = with_steps(first.op, columns, own, values[0].shape, len(values))
-    stacks = {k: _together(columns[k]) for k in own} if wide is not None else {}
+    stacks = {k: _together(columns[k], known, depth + 1) for k in own} if wide else {}
     if wide is None or not own or any(v is None for v in stacks.values()):
         return None
     made: Value = wide(*(stacks.get(k, column[0]) for k, column in enumerate(columns)))
