@@ -14,7 +14,7 @@ from webconv.frontends import common
 from webconv.ir import ops
 from webconv.ir.dtypes import f32
 from webconv.ir.graph import Program, Value, constant
-from webconv.passes import recurrences_forms
+from webconv.passes import recurrences_forms, recurrences_likeness
 from webconv.passes.driver import rewrite
 from webconv.passes.recurrences import recognise
 from webconv.passes.recurrences_totals import totals_of_steps
@@ -38,13 +38,14 @@ def residual(x: Value, seed: int) -> Value:
 def test_layers_that_are_no_steps(tied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers that take rows of an input in an order that is no sequence's."""
     calls: Counter[str] = Counter()
-    alike = recurrences_forms._alike
+    alike = recurrences_forms.alike
 
     def counted(*values: Any) -> bool:
         calls["alike"] += 1
         return alike(*values)
 
-    monkeypatch.setattr(recurrences_forms, "_alike", counted)
+    monkeypatch.setattr(recurrences_forms, "alike", counted)
+    monkeypatch.setattr(recurrences_likeness, "alike", counted)
     x, rows = given("x", 2, H), given("rows", 4, H)
     for k in range(40):
         x = ADD(residual(x, 0 if tied else 2 * k), common.at(rows, 0, k % 4))

@@ -6,27 +6,28 @@ From a value of the last step (`last`) and the value at the same place of the st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from webconv.ir import ops
 from webconv.ir.graph import Value
+from webconv.passes.recurrences_likeness import (
+    Different,
+    alike,
+    input_pairs,
+    is_sequence,
+    is_step,
+    may_enter,
+    require,
+)
 from webconv.passes.recurrences_places import Places
 from webconv.passes.recurrences_steps import common_sequence
 from webconv.passes.recurrences_totals import REDUCTIONS
-
-# How many operators down it is checked that what enters two steps is computed in one way.
-NEAR = 5
 
 # At how many steps it is seen whether what enters them is a sequence.
 LOOKS = (3, 4, 8, 16, 32, 64)
 
 # What a cell's gates are sums of (`recurrences_sums`): with these a step is more than its states.
 SUMS = (ops.Add, ops.Mul, ops.MatMul, ops.Slice, ops.Concat, ops.Reshape)
-
-
-class Different(Exception):
-    """Two steps are not the same."""
 
 
 @dataclass
@@ -95,9 +96,9 @@ class Finder:
                 continue
             seen[v] = w
             if v is not self.before and v is not w and self.places.depends(v, self.before):
-                stack += _inputs(v, w)
+                stack += input_pairs(v, w)
             elif not v.node.inputs:
-                _require(v is w or _may_enter(v, w))
+                require(v is w or may_enter(v, w))
         earlier = seen.get(self.before)
         if earlier is None or earlier.type != self.last.type:
             raise Different
@@ -115,12 +116,12 @@ class Finder:
             if not stack:
                 v, w = states.pop(0)
                 if self._leaves(v):
-                    _require(w not in loop.entering.values())
+                    require(w not in loop.entering.values())
                     loop.entering[v] = w
                 else:
                     del loop.kinds[w]
                     self._mark_same(v, w)
-                    stack = _inputs(v, w)
+                    stack = input_pairs(v, w)
                 continue
             v, w = stack.pop()
             if v in seen:
@@ -132,28 +133,28 @@ class Finder:
                 loop.mark(w, "shared")
             elif v is not self.before and places.depends(v, self.before):
                 self._mark_same(v, w)
-                stack += _inputs(v, w)
+                stack += input_pairs(v, w)
             elif v is self.before or places.depends(v, self.earlier):
-                _require(v.type == w.type)
+                require(v.type == w.type)
                 loop.mark(w, "state")
                 states.append((v, w))
             elif self._is_shown(v, w):
                 self._mark_same(v, w)
-                stack += _inputs(v, w)
+                stack += input_pairs(v, w)
             else:
-                _require(v.type == w.type and _is_step(v, w, NEAR))
+                require(v.type == w.type and is_step(v, w))
                 loop.mark(w, "sequence")
-                _require(loop.steps[0].setdefault(w, v) is v)
+                require(loop.steps[0].setdefault(w, v) is v)
 
     def _mark_same(self, v: Value, w: Value) -> None:
-        _require(not self.places.depends(w, self.before))
+        require(not self.places.depends(w, self.before))
         self.loop.mark(w, "same")
-        _require(self.loop.steps[0].setdefault(w, v) is v)
+        require(self.loop.steps[0].setdefault(w, v) is v)
 
     def _is_shown(self, v: Value, w: Value) -> bool:
         """True if products that depend on no state are to be in the Scan."""
         fits = self.deep and isinstance(v.node.op, SUMS) and common_sequence([w, v]) is None
-        return fits and _alike(v, w)
+        return fits and alike(v, w)
 
     def _leaves(self, v: Value) -> bool:
         """True if the step before the last computes a state, False if the last one does.
@@ -179,7 +180,7 @@ class Finder:
             if w.constant is not None:
                 self.loop.mark(w, "shared")
                 continue
-            _require(self.places.any_depends([w], states))
+            require(self.places.any_depends([w], states))
             self.loop.mark(w, "same")
             stack += [v for v in w.node.inputs if v is not None]
 
@@ -214,9 +215,9 @@ class Finder:
             if (kind == "shared" and v is not w) or v.type != w.type:
                 return None
             if kind == "same":
-                if not _alike(w, v):
+                if not alike(w, v):
                     return None
-                stack += _inputs(w, v)
+                stack += input_pairs(w, v)
         return {w: v for w, v in row.items() if loop.kinds[w] != "shared"}
 
     def _take_choices(self) -> None:
@@ -278,61 +279,4 @@ class Finder:
 
     def _is_over_sequence(self) -> bool:
         """True if what enters the steps that are known is a sequence."""
-        return any(_is_sequence(self.loop.column(w)) for w in self.loop.of_kind("sequence"))
-
-
-def _require(condition: bool) -> None:
-    if not condition:
-        raise Different
-
-
-def _alike(v: Value, w: Value) -> bool:
-    """True if two values are given by the same operator, whatever its inputs."""
-    a, b = v.node, w.node
-    if type(a.op) is not type(b.op) or v.index != w.index or v.type != w.type:
-        return False
-    absent = [[x is None for x in n.inputs] for n in (a, b)]
-    return absent[0] == absent[1] and bool(a.inputs) and a.op == b.op
-
-
-def _inputs(v: Value, w: Value) -> list[tuple[Value, Value]]:
-    """The inputs of two values that the same operator gives, in pairs."""
-    _require(_alike(v, w))
-    pairs = zip(v.node.inputs, w.node.inputs, strict=True)
-    return [(a, b) for a, b in pairs if a is not None and b is not None]
-
-
-def _is_step(v: Value, w: Value, depth: int) -> bool:
-    """True if two values are steps of a sequence, or the same is done to such near by."""
-    if v is w or not depth or common_sequence([w, v]) is not None:
-        return True
-    if not v.node.inputs:
-        return _may_enter(v, w)
-    return _alike(v, w) and all(_is_step(a, b, depth - 1) for a, b in _inputs(v, w))
-
-
-def _may_enter(v: Value, w: Value) -> bool:
-    """True if two inputs or constants may be what enters two steps.
-
-    A row of a table may be that of a step; matrices are those of two layers.
-    """
-    row = v.type.rank < 2 or v.shape[0] == 1
-    return type(v.node.op) is type(w.node.op) and (row or v.constant is None)
-
-
-def _is_sequence(column: Sequence[Value | None]) -> bool:
-    """True for steps of a sequence, and for what is computed of them."""
-    stack = [[v for v in column if v is not None]]
-    seen = set()
-    while stack:
-        values = stack.pop()
-        if values[0] in seen:
-            continue
-        seen.add(values[0])
-        if common_sequence(values) is not None:
-            return True
-        if all(_alike(v, values[0]) for v in values):
-            rows = zip(*(v.node.inputs for v in values), strict=True)
-            inner = [[v for v in row if v is not None] for row in rows]
-            stack += [row for row in inner if any(v is not row[0] for v in row)]
-    return False
+        return any(is_sequence(self.loop.column(w)) for w in self.loop.of_kind("sequence"))

@@ -17,7 +17,8 @@ from webconv.ir import graph as graphs
 from webconv.ir import ops
 from webconv.ir.graph import Constant, Graph, Input, Node, Value
 from webconv.ir.op import TensorType
-from webconv.passes.recurrences_forms import Different, Finder, Loop
+from webconv.passes.recurrences_forms import Finder, Loop
+from webconv.passes.recurrences_likeness import Different
 from webconv.passes.recurrences_places import Places
 from webconv.passes.recurrences_steps import stacked, step
 from webconv.passes.substitute import substitute
