@@ -192,6 +192,14 @@ CHAINS: dict[str, Row] = {
         "self.history.append(h)\nreturn sum(self.history)",
         "reads at net.py:18: .* what an earlier call has made; an attribute that holds a Variable",
     ),
+    "first_input": Row(
+        "self.history.append(x)\nreturn h * F.sum(self.history[0])",
+        "reads at net.py:18: .* what an earlier call was given",
+    ),
+    "first_array": Row(
+        "self.history.append(x.array)\nreturn h * F.sum(chainer.Variable(self.history[0]))",
+        "reads at net.py:18: .* what an earlier call was given",
+    ),
     "kept_tuple": Row(
         "if self.kept is None: self.kept = (h, h)\n"
         "c, y = self.kept\ny = F.tanh(h + self.b(y))\nself.kept = (c + y, y)\nreturn c + y",
@@ -241,6 +249,11 @@ CHAINS: dict[str, Row] = {
         "return h * there.sum(axis=1, keepdims=True) + np.where(x == 0, -8.0, 0.0)[:, :1]",
         example=WORDS,
         plain=True,
+    ),
+    "words_copied": Row(
+        "there = np.array(x.array != -1, dtype='f')\n"
+        "first = np.asarray(np.array(x.array)[:, :1], 'f')\nreturn h * there[:, :1] + first",
+        example=WORDS,
     ),
     "array": Row("return h.array"),
     "cut": Row("return F.relu(chainer.Variable(h.array))"),

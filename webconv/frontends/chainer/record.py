@@ -253,6 +253,11 @@ class _Walk:
 
     def _leaf(self, node: Any, data: Array | None, content: Array, reader: str) -> None:
         kind, name = self.names.get(id(node)) or self.arrays.get(id(data)) or ("constant", "")
+        if kind == "constant" and getattr(node, "is_input", False):
+            raise ModelFormatError(
+                f"the chain reads at {reader} what an earlier call was given; an attribute that "
+                "holds a Variable or None may keep something, but no lists or arrays"
+            )
         if kind == "constant" and isinstance(data, Taken):
             raise ModelFormatError(
                 f"the chain depends on the values of its inputs: an array that is computed of a "

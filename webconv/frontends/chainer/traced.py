@@ -130,7 +130,10 @@ class Traced:
     def variables(self, sizes: Sizes, change: Change | None = None) -> dict[str, Any]:
         """The inputs as Variables."""
         arrays = self.arrays({**self.sizes, **sizes}, change)
-        return {name: chainer.Variable(array) for name, array in arrays.items()}
+        made = {name: chainer.Variable(array) for name, array in arrays.items()}
+        for variable in made.values():
+            variable.node.is_input = True
+        return made
 
     def takes(self, sizes: Sizes) -> bool:
         """True if the chain can be called with these sizes."""

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import chainer
+import chainer.functions as F
 import numpy as np
 
+from webconv.frontends.chainer import masks
 from webconv.frontends.chainer.lines import is_users
 from webconv.frontends.chainer.taken import CHANGES, LOOKS, Note, Taken, holds_taken, taken
 
@@ -75,9 +77,15 @@ def noticing(note: Note) -> Iterator[None]:
                 return taken(made, note)
             if source.note is None:
                 return made
-            same = np.shares_memory(made, source)
-            again = taken(made, source.note, source.variable if same else None)
-            again.counted = same and source.counted
+            # A copy that is changed later is told then.
+            alike = made.shape == source.shape
+            if alike and made.dtype == source.dtype:
+                again = taken(made, source.note, source.variable)
+                again.counted = source.counted
+            else:
+                cast = masks.moved(F.cast, source, made.dtype) if alike else None
+                again = taken(made, source.note, cast)
+                again.counted = cast is not None
             return again
 
         return maker
