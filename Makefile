@@ -9,7 +9,7 @@ NODE_PATH_FIRST := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PRETTY := '{runtime_js,examples,benchmarks,tests,webconv/verify}/**/*.{js,ts,css,html}' '!**/*_web/**'
 
 # Tests that measure time or build in the checkout; the others run in as many processes as cores.
-ALONE := tests/test_budgets.py tests/test_packaging.py tests/benchmarks
+ALONE := tests/test_budgets.py tests/test_packaging.py tests/benchmarks tests/passes/test_driver.py
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE))
 
 .PHONY: demo test test-all check format docs bench accept oracles clean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webconv.ir.graph import Constant, Input
 from webconv.ir.op import Op
@@ -79,8 +79,10 @@ OPS: dict[str, type[Op]] = ELEMENTWISE | {
 __all__ = ["ELEMENTWISE", "OPS", "Elementwise", "HostOp", "Op", "Recurrent", "Unary", *OPS]
 
 
-def __getattr__(name: str) -> Any:
-    """The operators that `elementwise` makes from its tables: `ops.Add`, `ops.Tanh`, ..."""
-    if name in ELEMENTWISE:
-        return ELEMENTWISE[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The operators that `elementwise` makes from its tables: `ops.Add`, `ops.Tanh`, ...
+globals().update(ELEMENTWISE)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """One of ELEMENTWISE, which type checkers cannot see."""
