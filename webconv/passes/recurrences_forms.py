@@ -6,6 +6,7 @@ From a value of the last step (`last`) and the value at the same place of the st
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 
 from webconv.ir import ops
@@ -14,6 +15,7 @@ from webconv.passes.recurrences_likeness import (
     Different,
     alike,
     input_pairs,
+    is_new,
     is_sequence,
     is_step,
     may_enter,
@@ -74,12 +76,13 @@ class Finder:
                 self.loop.steps[1][value] = value
         self.loop.steps[0].update({w: v for v, w in self.loop.entering.items()})
         self._complete_last()
-        while (row := self._row_before()) is not None:
-            steps = self.loop.steps
-            steps.append(row)
-            # Checked now and then, since many places of a deep network are loops of no sequence.
-            if len(steps) in LOOKS and not self._is_over_sequence():
-                return None
+        steps = self.loop.steps
+        with contextlib.suppress(Different):
+            while True:
+                steps.append(self._row_before())
+                # Looked at now and then, since many places of deep networks are over no sequence.
+                if len(steps) in LOOKS and not self._is_over_sequence():
+                    return None
         self._take_choices()
         self._take_other_outputs()
         return self._without_cycles()
@@ -90,11 +93,8 @@ class Finder:
         stack = [(self.last, self.before)]
         while stack:
             v, w = stack.pop()
-            if v in seen:
-                if seen[v] is not w:
-                    raise Different
+            if not is_new(seen, v, w):
                 continue
-            seen[v] = w
             if v is not self.before and v is not w and self.places.depends(v, self.before):
                 stack += input_pairs(v, w)
             elif not v.node.inputs:
@@ -124,11 +124,8 @@ class Finder:
                     stack = input_pairs(v, w)
                 continue
             v, w = stack.pop()
-            if v in seen:
-                if seen[v] is not w:
-                    raise Different
+            if not is_new(seen, v, w):
                 continue
-            seen[v] = w
             if v is w:
                 loop.mark(w, "shared")
             elif v is not self.before and places.depends(v, self.before):
@@ -198,25 +195,19 @@ class Finder:
                 if made is not None:
                     last[w] = made.outputs[w.index]
 
-    def _row_before(self) -> dict[Value, Value] | None:
-        """One more step, before those that are known; None if there is none."""
+    def _row_before(self) -> dict[Value, Value]:
+        """One more step, before those that are known; raises Different if there is none."""
         loop = self.loop
         first = loop.steps[-1]
         row: dict[Value, Value] = {}
         stack = [(leaving, first[entering]) for leaving, entering in loop.entering.items()]
         while stack:
             w, v = stack.pop()
-            if w in row:
-                if row[w] is not v:
-                    return None
+            if not is_new(row, w, v):
                 continue
-            row[w] = v
             kind = loop.kinds[w]
-            if (kind == "shared" and v is not w) or v.type != w.type:
-                return None
+            require(v.type == w.type and (v is w or kind != "shared"))
             if kind == "same":
-                if not alike(w, v):
-                    return None
                 stack += input_pairs(w, v)
         return {w: v for w, v in row.items() if loop.kinds[w] != "shared"}
 

@@ -20,6 +20,13 @@ def require(condition: bool) -> None:
         raise Different
 
 
+def is_new(pairs: dict[Value, Value], v: Value, w: Value) -> bool:
+    """Note that `w` stands for `v`, and tell if that is new; raises Different if another does."""
+    new = v not in pairs
+    require(pairs.setdefault(v, w) is w)
+    return new
+
+
 def alike(v: Value, w: Value) -> bool:
     """True if two values are given by the same operator, whatever its inputs."""
     a, b = v.node, w.node
