@@ -212,6 +212,21 @@ class Attended(chainer.Chain):
         return F.stack(whole), context
 
 
+class Started(chainer.Chain):
+    """A sentence read from the h of another one, and an h alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.first = L.EmbedID(9, 4), L.NStepGRU(2, 4, 5, 0.1)
+            self.second = L.NStepLSTM(2, 4, 5, 0.1)
+
+    def forward(self, xs: Any, ys: Any) -> Any:
+        h, _ = self.first(None, sequence_embed(self.embed, xs))
+        h, c, said = self.second(h, None, sequence_embed(self.embed, ys))
+        return {"h": h, "c": c, "said": said}
+
+
 SENTENCE = words(9)
 LONGER = ((3, 5, 4), (6,), (4, 3, 9, 3))
 
@@ -253,4 +268,5 @@ ROWS: dict[str, Callable[[], Net]] = {
     "Padded": beside_list,
     "MaskedLoop": lambda: lists(MaskedLoop, SENTENCE),
     "Attended": lambda: lists(Attended, SENTENCE),
+    "Started": lambda: apart(Started, SENTENCE, SENTENCE),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import chainer
@@ -19,9 +20,10 @@ GATES = {"lstm": 8, "gru": 6, "rnn_tanh": 2, "rnn_relu": 2}
 class NStep(Composite):
     """A stack of recurrent layers over sequences of several lengths.
 
-    Inputs: initial states (hx, and cx of an LSTM) if `given`, `count` sequences, the matrices and
-    then the biases of each layer and direction. Outputs: final states, then the sequences. With
-    `transposed` the sequences are time steps `[batch of the step, size]`.
+    Inputs: initial states (hx, and cx of an LSTM), of which `given` tells those that are there,
+    `count` sequences, the matrices and then the biases of each layer and direction. Outputs: final
+    states, then the sequences. With `transposed` the sequences are time steps
+    `[batch of the step, size]`.
     """
 
 
@@ -38,25 +40,20 @@ def _link(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def replacement(self: Any, hs: Sequence[Any], xs: Sequence[Any], **kwargs: Any) -> Any:
-        given = [h for h in hs if h is not None]
-        if not is_active() or kwargs or len(given) not in (0, len(hs)):
+        if not is_active() or kwargs:
             return original(self, hs, xs, **kwargs)
+        given = tuple(h is not None for h in hs)
 
         def compute(*arrays: Any) -> tuple[Any, ...]:
-            states = arrays[: len(given)] or [None] * len(hs)
-            start = len(given)
-            hys, ys = original(
-                self,
-                [None if h is None else chainer.Variable(h) for h in states],
-                [chainer.Variable(x) for x in arrays[start : start + len(xs)]],
-            )
+            left = map(chainer.Variable, arrays)
+            states = [next(left) if is_given else None for is_given in given]
+            hys, ys = original(self, states, [*islice(left, len(xs))])
             return (*hys, *ys)
 
         weights = [w for layer in self.ws for w in layer], [b for layer in self.bs for b in layer]
-        node = _n_step(
-            compute, _kind(self), self.n_layers, self.direction == 2, len(given), len(xs)
-        )
-        made = node.apply((*given, *xs, *weights[0], *weights[1]))
+        node = _n_step(compute, _kind(self), self.n_layers, self.direction == 2, given, len(xs))
+        states = [h for h in hs if h is not None]
+        made = node.apply((*states, *xs, *weights[0], *weights[1]))
         return list(made[: len(hs)]), list(made[len(hs) :])
 
     return replacement
@@ -75,7 +72,7 @@ def _n_step(
     kind: str,
     layers: int,
     bidirectional: bool,
-    given: int,
+    given: tuple[bool, ...],
     count: int,
     transposed: bool = False,
 ) -> NStep:
@@ -115,7 +112,7 @@ def _base(
         *hys, ys = original(n_layers, dropout, *hs, rows[:half], rows[half:], steps)
         return (*hys, *ys)
 
-    node = _n_step(compute, kind, n_layers, bidirectional, len(states), len(xs), True)
+    node = _n_step(compute, kind, n_layers, bidirectional, (True,) * len(states), len(xs), True)
     made = node.apply((*states, *xs, *matrices, *biases))
     return (*made[: len(states)], tuple(made[len(states) :]))
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from webconv.frontends import common
 from webconv.frontends.chainer.by_sequence import BESIDE, by_sequence
-from webconv.frontends.chainer.functions.n_step import layers
+from webconv.frontends.chainer.functions.n_step import layers, split_states
 from webconv.frontends.chainer.items import BARE, MANY, ONE, REFUSED, Item, Ragged
 from webconv.frontends.chainer.iterated import index_of, indexed
 from webconv.frontends.chainer.packing import Layout, Part, filled, joined, packed
@@ -276,9 +276,9 @@ class Lists:
         self, call: Call, made: dict[Any, Value], xs: Ragged, rest: Sequence[Value]
     ) -> Sequence[Value | Item]:
         """Recurrent layers: final states, then the sequences."""
-        given = call.attributes["given"]
+        states, weights = split_states(call.attributes["given"], rest)
         x, mask = filled(xs.values, xs.layout, 0.0, time_first=True)
-        y, finals = layers(Applied(call, made), x, mask, list(rest[:given]), list(rest[given:]))
+        y, finals = layers(Applied(call, made), x, mask, states, weights)
         return [*finals, *Ragged(packed(y, xs.layout, time_first=True), xs.layout).items]
 
 

@@ -40,14 +40,22 @@ class Sequences:
 @function("NStep")
 def n_step(call: Applied, *inputs: Value) -> list[Value]:
     """Final states `[layers * D, B, H]`, then the sequences of the last layer."""
-    states, rest = list(inputs[: call.given]), inputs[call.given :]
-    xs, weights = rest[: call.count], list(rest[call.count :])
+    states, rest = split_states(call.given, inputs)
+    xs, weights = rest[: call.count], rest[call.count :]
     sequences = of_steps(xs) if call.transposed else of_sequences(xs)
     y, finals = layers(call, sequences.padded, sequences.mask, states, weights)
     axis = 0 if call.transposed else 1
     outputs = [common.at(y, axis, k) for k in range(call.count)]
     cut = zip(outputs, sequences.lengths, strict=True)
     return [*finals, *(common.slice_axes(v, {0: Span(0, n, 1)}) for v, n in cut)]
+
+
+def split_states(
+    given: Sequence[bool], inputs: Sequence[Value]
+) -> tuple[list[Value | None], list[Value]]:
+    """The states to start from, None for those that are not given, and the other inputs."""
+    left = iter(inputs)
+    return [next(left) if is_given else None for is_given in given], [*left]
 
 
 def of_sequences(xs: Sequence[Value]) -> Sequences:
@@ -83,7 +91,11 @@ def of_steps(xs: Sequence[Value]) -> Sequences:
 
 
 def layers(
-    call: Applied, x: Value, mask: Value | None, states: list[Value], weights: list[Value]
+    call: Applied,
+    x: Value,
+    mask: Value | None,
+    states: Sequence[Value | None],
+    weights: list[Value],
 ) -> tuple[Value, list[Value]]:
     """The last layer's y `[T, B, D * H]`, and the final states of all."""
     own, recurrent = GATES[call.kind]
@@ -95,7 +107,8 @@ def layers(
         rows = [layer * directions + d for d in range(directions)]
         w = [matrices[r * per : (r + 1) * per] for r in rows]
         b = [biases[r * per : (r + 1) * per] for r in rows]
-        initial = [common.slice_axes(s, {0: Span(rows[0], directions, 1)}) for s in states]
+        own_rows = {0: Span(rows[0], directions, 1)}
+        initial = [None if s is None else common.slice_axes(s, own_rows) for s in states]
         y, *last = _layer(call.kind, x, mask, initial, w, b)
         t, batch, d, h = y.shape
         x = common.reshape(y, (t, batch, d * h))
@@ -107,7 +120,7 @@ def _layer(
     kind: str,
     x: Value,
     mask: Value | None,
-    initial: list[Value],
+    initial: Sequence[Value | None],
     weights: list[list[Value]],
     biases: list[list[Value]],
 ) -> Any:
@@ -133,8 +146,7 @@ def _layer(
     else:
         function = ops.Relu() if kind == "rnn_relu" else ops.Tanh()
         op = ops.RNN(direction, (function,) * len(weights))
-    states = [*initial, *[None] * (op.states - len(initial))]
-    return op(x, w, r, b, *extras, *states, mask)
+    return op(x, w, r, b, *extras, *initial, mask)
 
 
 def _by_direction(weights: list[list[Value]], order: Sequence[int]) -> Value:
