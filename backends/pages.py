@@ -40,10 +40,11 @@ def shape_text(shape: Iterable[Dim | str]) -> str:
 
 
 def type_text(tensor: Mapping[str, Any]) -> str:
-    """`f32[batch, 16]`, or `list of f32[length, 4]`."""
+    """`f32[batch, 16]`, or `list of f32[length, 4], length >= 2`."""
     if "lengths" not in tensor:
         return tensor["dtype"] + shape_text(tensor["shape"])
-    return f"list of {tensor['dtype']}{shape_text(['length', *tensor['shape'][1:]])}"
+    least = f", length >= {tensor['least']}" if "least" in tensor else ""
+    return f"list of {tensor['dtype']}{shape_text(['length', *tensor['shape'][1:]])}{least}"
 
 
 def seen_inputs(entry: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -120,6 +120,6 @@ def shape_text(t: TensorType) -> str:
     return f"[{', '.join(['length', *map(str, t.shape[1:])])}]"
 
 
-def list_text(t: TensorType) -> str:
-    """A list for people: `list of f32[length, 4]`."""
-    return f"list of {t.dtype}{shape_text(t)}"
+def list_text(t: TensorType, least: int = 1) -> str:
+    """A list for people: `list of f32[length, 4]`, with `, length >= 2` where 1 is too few."""
+    return f"list of {t.dtype}{shape_text(t)}" + (f", length >= {least}" if least > 1 else "")

@@ -160,10 +160,12 @@ function fillIn() {
 }
 
 /** @param {any} type */
-const described = (type) =>
-  type.lengths === undefined
-    ? `${type.dtype} [${shapeOf(type).join(', ')}]`
-    : `list of ${type.dtype} [${['length', ...type.shape.slice(1)].join(', ')}], each in a line`;
+function described(type) {
+  if (type.lengths === undefined) return `${type.dtype} [${shapeOf(type).join(', ')}]`;
+  const shape = ['length', ...type.shape.slice(1)].join(', ');
+  const least = type.least > 1 ? `, length >= ${type.least}` : '';
+  return `list of ${type.dtype} [${shape}]${least}, each in a line`;
+}
 
 /** A line of random numbers for each sequence of a list. @param {any} type */
 const randomLines = (type) =>

@@ -13,9 +13,12 @@ import pytest
 import webconv
 from tests.bundle.programs import HOSTILE, counter, dense, hostile, lookup, two_entries
 from webconv.api import Bundle
-from webconv.backends.pages import type_names
+from webconv.backends.pages import type_names, type_text
+from webconv.ir import dims
+from webconv.ir.dtypes import f32
 from webconv.ir.errors import ModelFormatError, UnsupportedError, WebconvError
 from webconv.ir.graph import Graph, Program, input
+from webconv.ir.lists import list_text
 from webconv.ir.op import Op, TensorType
 
 NODE = """
@@ -138,6 +141,14 @@ def test_types_parse_whatever_the_names(tmp_path: Path, node: str) -> None:
     ).read_text()
     assert 'alert(1)//":' in text
     assert text.count("/**") == text.count("*/") - text.count('"*/')
+
+
+def test_a_list_says_how_long_its_sequences_are_at_least() -> None:
+    listed = {"dtype": "f32", "shape": ["total", 4], "lengths": 1}
+    total = TensorType(f32, (dims.symbol("total"), 4))
+    assert type_text(listed) == list_text(total) == "list of f32[length, 4]"
+    longer = "list of f32[length, 4], length >= 2"
+    assert type_text({**listed, "least": 2}) == list_text(total, 2) == longer
 
 
 def test_the_types_of_entries_are_named_after_them() -> None:

@@ -67,7 +67,7 @@ def _entry(graph: Graph) -> dict[str, Any]:
     return {
         "symbols": list(graph.symbols),
         "inputs": {
-            name: _type_text(v, name in graph.lists.inputs)
+            name: _type_text(v, name in graph.lists.inputs, graph.lists.least.get(name, 1))
             for name, v in graph.inputs.items()
             if name not in graph.lists.lengths
         },
@@ -89,10 +89,10 @@ def _entry(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _type_text(value: Value, is_list: bool) -> str:
+def _type_text(value: Value, is_list: bool, least: int = 1) -> str:
     from webconv.ir.lists import list_text
 
-    return list_text(value.type) if is_list else str(value.type)
+    return list_text(value.type, least) if is_list else str(value.type)
 
 
 def _compiled(program: Program, path: Path) -> dict[str, Any]:
