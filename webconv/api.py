@@ -41,6 +41,7 @@ def load(
 
     path = Path(path)
     if path.is_dir():
+        frontends.refuse_folder(path)
         if frontend or weights or input_shapes or plugins:
             raise WebconvError(f"{path} is a bundle: of these options it takes edits only")
         return _edited(Bundle.open(path).program, edits)

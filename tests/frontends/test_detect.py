@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import webconv
 from webconv import frontends
 from webconv.frontends import detect
 from webconv.ir.errors import ModelFormatError
@@ -67,6 +68,12 @@ def test_models_of_other_frameworks_are_told_the_way(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelFormatError, match=rf"not a model that webconv reads: .*{way}"):
         detect(tmp_path / name)
+
+
+def test_a_folder_of_tensorflow_is_told_the_way(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(ModelFormatError, match=r"SavedModel.* tf2onnx.convert --saved-model"):
+        webconv.load(tmp_path)
 
 
 def test_arrays_alone_are_no_model(tmp_path: Path) -> None:

@@ -66,6 +66,15 @@ def detect(path: Path) -> str:
     )
 
 
+def refuse_folder(path: Path) -> None:
+    """Raises ModelFormatError for a folder that another framework has written."""
+    if (path / "saved_model.pb").exists():
+        raise ModelFormatError(
+            f"{path}: it is a SavedModel of TensorFlow; python -m tf2onnx.convert --saved-model "
+            "makes ONNX of it"
+        )
+
+
 def _way_out(path: Path, head: bytes) -> str | None:
     """What to do with a model of another framework, by what it begins with."""
     if head.startswith(b"\x80") or any(n.endswith("/data.pkl") for n in _archived(path, head)):
