@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx.helper
-import onnx.numpy_helper
 import pytest
 
 import webconv
@@ -16,6 +14,7 @@ from tests.backends.test_wasm import instances
 from tests.bundle.programs import beside_states
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import Array, assert_close, called, keras, randomise, sample, saved
+from tests.frontends.test_stateful import onnx_lstm
 from webconv.cli import run
 from webconv.edits import Edits, edit
 from webconv.frontends.keras import load
@@ -217,123 +216,12 @@ def test_states_while_other_entries_run_at_other_sizes() -> None:
             instance.run({"x": x[:2]})
 
 
-# -- states of layers ------------------------------------------------------------------------------
-
-CELLS = {"lstm": L.LSTM, "gru": L.GRU, "rnn": L.SimpleRNN}
-
-
-@pytest.mark.parametrize("kind", CELLS)
-def test_stepping_with_carried_states(kind: str, tmp_path: Path) -> None:
-    """Step by step is what the window at once is; two layers, the last without a sequence."""
-    x = keras.Input((8, 3), name="x")
-    y = CELLS[kind](4, return_sequences=True, name="below")(x)
-    model = keras.Model(x, L.Dense(2, name="out")(CELLS[kind](5, name="above")(y)))
-    randomise(model)
-    shapes = {"x": (dims.symbol("batch"), dims.symbol("time"), 3)}
-    program = load(saved(model, tmp_path, ".keras"), input_shapes=shapes)
-    stateful = edit(program, Edits(stateful=("below", "above")))
-    names = ["h", "c"] if kind == "lstm" else ["h"]
-    assert [s.name for s in stateful.states] == [
-        f"{n}/{s}" for n in ("below", "above") for s in names
-    ]
-    array = sample((2, 8, 3), "float32")
-    want = called(model, [array])[0]
-    step, states = run_wasm(stateful), dict[str, Array]()
-    for part in np.split(array, [3, 4, 5, 6, 7], axis=1):
-        got = step({"x": part})["out"]
-        reference = stateful.run({"x": part}, states=states)["out"]
-    assert_close(got, want)
-    assert_close(reference.astype(np.float32), want)
-
-
-def test_keras_stateful_is_the_same(tmp_path: Path) -> None:
-    """`--stateful` of a layer and Keras's own `stateful=True` give one program."""
-    programs = []
-    for own in (True, False):
-        layers = [keras.Input(batch_shape=(2, 3, 2)), L.LSTM(4, stateful=own, name="lstm")]
-        model = keras.Sequential([*layers, L.Dense(1)])
-        randomise(model)
-        program = load(saved(model, tmp_path, ".keras"))
-        programs.append(program if own else edit(program, Edits(stateful=("lstm",))))
-    assert [[s.name for s in p.states] for p in programs] == [["lstm/h", "lstm/c"]] * 2
-    held: list[dict[str, Array]] = [{}, {}]
-    for k in range(3):
-        array = sample((2, 3, 2), "float32", k)
-        results = [
-            p.run(dict.fromkeys(p.main.inputs, array), states=s)[next(iter(p.main.outputs))]
-            for p, s in zip(programs, held, strict=True)
-        ]
-        np.testing.assert_array_equal(results[0], results[1])
-
-
-def onnx_lstm(initial: Array | None, direction: str = "forward") -> onnx.ModelProto:
-    """x [T, B, 3] through an LSTM of 4; `initial` is its h0, as ONNX has it."""
-    rng = np.random.default_rng(0)
-    count = 2 if direction == "bidirectional" else 1
-    arrays = {
-        "w": rng.normal(0, 0.4, (count, 16, 3)),
-        "r": rng.normal(0, 0.4, (count, 16, 4)),
-        **({} if initial is None else {"h0": initial}),
-    }
-    weights = [onnx.numpy_helper.from_array(a.astype("float32"), n) for n, a in arrays.items()]
-    inputs = ["x", "w", "r", "", "", *([] if initial is None else ["h0"])]
-    node = onnx.helper.make_node(
-        "LSTM", inputs, ["y", "y_h"], "recurrence", hidden_size=4, direction=direction
-    )
-    shapes: list[tuple[str, list[str | int | None]]] = [
-        ("x", ["time", 2, 3]),
-        ("y_h", [count, 2, 4]),
-    ]
-    types = [
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-        for name, shape in shapes
-    ]
-    graph = onnx.helper.make_graph([node], "g", types[:1], types[1:], weights)
-    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)])
-
-
-@pytest.mark.parametrize("given", [False, True])
-@pytest.mark.parametrize("layer", ["recurrence", "y_h"])
-def test_onnx(layer: str, given: bool) -> None:
-    """By the node's name or the tensor's; a constant initial state is where it starts."""
-    initial = np.random.default_rng(1).normal(0, 1, (1, 2, 4)) if given else None
-    program = convert_onnx(onnx_lstm(initial), Path(), {}, {})
-    stateful = edit(program, Edits(stateful=(layer,)))
-    assert [s.name for s in stateful.states] == [f"{layer}/h", f"{layer}/c"]
-    array = sample((6, 2, 3), "float32")
-    want = program.run({"x": array})["y_h"].astype(np.float32)
-    step = run_wasm(stateful)
-    for part in np.split(array, 3):
-        got = step({"x": part})["y_h"]
-    assert_close(got, want)
-
-
-def test_onnx_entries() -> None:
-    """Tensors are what entries name, nodes too."""
-    program = convert_onnx(onnx_lstm(None), Path(), {}, {})
-    cut = edit(program, Edits(entries={"e": (["x"], ["y", "recurrence.1"])}))
-    got = cut.run({"x": sample((6, 2, 3), "float32")}, "e")
-    np.testing.assert_array_equal(got["y"][-1], got["recurrence.1"])
-
-
-def test_what_cannot_be_stateful(trained: Any, program: Program, tmp_path: Path) -> None:
+def test_what_cannot_be_stateful(program: Program) -> None:
     rule = "layer 'dense' has no LSTM, GRU or RNN .* such layers are lstm, lstm_1"
     with pytest.raises(ModelFormatError, match=rule):
         edit(program, Edits(stateful=("dense",)))
     with pytest.raises(ModelFormatError, match=r"'lstm_1/h': its initial value is computed"):
         edit(program, Edits(stateful=("lstm_1",)))
-    both = convert_onnx(onnx_lstm(None, "bidirectional"), Path(), {}, {})
-    with pytest.raises(ModelFormatError, match="from the last step to the first"):
-        edit(both, Edits(stateful=("recurrence",)))
-
-
-def test_stateful_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = keras.Sequential([keras.Input((16, 3), name="x"), L.LSTM(4, name="memory")])
-    path = saved(model, tmp_path, ".keras")
-    options = ["--input-shape", "x=batch,time,3", "--stateful", "memory"]
-    assert run(["inspect", str(path), *options, "--json", "-"]) == 0
-    described = json.dumps(json.loads(capsys.readouterr().out))
-    assert "memory/h" in described
 
 
 # -- edits together --------------------------------------------------------------------------------
@@ -480,6 +368,14 @@ def test_two_files_in_one_bundle(trained: Any, tmp_path: Path) -> None:
     )
     with pytest.raises(ShapeError, match="sizes that are equal need one name, by --input-shape"):
         edit(Program({**entries, "decoder": apart.main}), states)
+
+
+def test_onnx_entries() -> None:
+    """Tensors are what entries name, nodes too."""
+    program = convert_onnx(onnx_lstm(None), Path(), {}, {})
+    cut = edit(program, Edits(entries={"e": (["x"], ["y", "recurrence.1"])}))
+    got = cut.run({"x": sample((6, 2, 3), "float32")}, "e")
+    np.testing.assert_array_equal(got["y"][-1], got["recurrence.1"])
 
 
 def test_names_with_colons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

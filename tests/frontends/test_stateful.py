@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,11 @@ from tests.backends.test_wasm import instances
 from tests.frontends.layer_cases import L
 from tests.frontends.oracle import Array, assert_close, called, keras, randomise, sample, saved
 from webconv.backends.descriptor import describe_states
+from webconv.cli import run as cli
 from webconv.edits import Edits, edit
 from webconv.frontends.keras import load
 from webconv.frontends.onnx.convert import convert as convert_onnx
+from webconv.ir import dims
 from webconv.ir.dtypes import i32
 from webconv.ir.errors import ModelFormatError
 from webconv.ir.graph import Program, State
@@ -146,6 +149,64 @@ def test_what_cannot_be_carried(make: Callable[[], Any], rule: str, tmp_path: Pa
         edit(program, Edits(stateful=("m",)))
 
 
+# -- `--stateful` of Keras's layers ----------------------------------------------------------------
+
+CELLS = {"lstm": L.LSTM, "gru": L.GRU, "rnn": L.SimpleRNN}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_stepping_with_carried_states(kind: str, tmp_path: Path) -> None:
+    """Step by step is what the window at once is; two layers, the last without a sequence."""
+    x = keras.Input((8, 3), name="x")
+    y = CELLS[kind](4, return_sequences=True, name="below")(x)
+    model = keras.Model(x, L.Dense(2, name="out")(CELLS[kind](5, name="above")(y)))
+    randomise(model)
+    shapes = {"x": (dims.symbol("batch"), dims.symbol("time"), 3)}
+    program = load(saved(model, tmp_path, ".keras"), input_shapes=shapes)
+    stateful = edit(program, Edits(stateful=("below", "above")))
+    names = ["h", "c"] if kind == "lstm" else ["h"]
+    assert [s.name for s in stateful.states] == [
+        f"{n}/{s}" for n in ("below", "above") for s in names
+    ]
+    array = sample((2, 8, 3), "float32")
+    want = called(model, [array])[0]
+    step, states = next(instances(stateful)).run, dict[str, Array]()
+    for part in np.split(array, [3, 4, 5, 6, 7], axis=1):
+        got = step({"x": part})["out"]
+        reference = stateful.run({"x": part}, states=states)["out"]
+    assert_close(got, want)
+    assert_close(reference.astype(np.float32), want)
+
+
+def test_keras_stateful_is_the_same(tmp_path: Path) -> None:
+    """`--stateful` of a layer and Keras's own `stateful=True` give one program."""
+    programs = []
+    for own in (True, False):
+        layers = [keras.Input(batch_shape=(2, 3, 2)), L.LSTM(4, stateful=own, name="lstm")]
+        model = keras.Sequential([*layers, L.Dense(1)])
+        randomise(model)
+        program = load(saved(model, tmp_path, ".keras"))
+        programs.append(program if own else edit(program, Edits(stateful=("lstm",))))
+    assert [[s.name for s in p.states] for p in programs] == [["lstm/h", "lstm/c"]] * 2
+    held: list[dict[str, Array]] = [{}, {}]
+    for k in range(3):
+        array = sample((2, 3, 2), "float32", k)
+        results = [
+            p.run(dict.fromkeys(p.main.inputs, array), states=s)[next(iter(p.main.outputs))]
+            for p, s in zip(programs, held, strict=True)
+        ]
+        np.testing.assert_array_equal(results[0], results[1])
+
+
+def test_stateful_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = keras.Sequential([keras.Input((16, 3), name="x"), L.LSTM(4, name="memory")])
+    path = saved(model, tmp_path, ".keras")
+    options = ["--input-shape", "x=batch,time,3", "--stateful", "memory"]
+    assert cli(["inspect", str(path), *options, "--json", "-"]) == 0
+    described = json.dumps(json.loads(capsys.readouterr().out))
+    assert "memory/h" in described
+
+
 # -- ONNX ------------------------------------------------------------------------------------------
 
 
@@ -209,3 +270,50 @@ def test_the_axis_that_select_reorders(batch: str) -> None:
     counter = State("counter", TensorType(i32, ()))
     both = replace(program, states=(*program.states, counter))
     assert [s["batchAxis"] for s in describe_states(both)] == [0, None]
+
+
+def onnx_lstm(initial: Array | None, direction: str = "forward") -> onnx.ModelProto:
+    """x [T, B, 3] through an LSTM of 4; `initial` is its h0, as ONNX has it."""
+    rng = np.random.default_rng(0)
+    count = 2 if direction == "bidirectional" else 1
+    arrays = {
+        "w": rng.normal(0, 0.4, (count, 16, 3)),
+        "r": rng.normal(0, 0.4, (count, 16, 4)),
+        **({} if initial is None else {"h0": initial}),
+    }
+    weights = [numpy_helper.from_array(a.astype("float32"), n) for n, a in arrays.items()]
+    inputs = ["x", "w", "r", "", "", *([] if initial is None else ["h0"])]
+    node = helper.make_node(
+        "LSTM", inputs, ["y", "y_h"], "recurrence", hidden_size=4, direction=direction
+    )
+    shapes: list[tuple[str, list[str | int | None]]] = [
+        ("x", ["time", 2, 3]),
+        ("y_h", [count, 2, 4]),
+    ]
+    types = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in shapes
+    ]
+    graph = helper.make_graph([node], "g", types[:1], types[1:], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("layer", ["recurrence", "y_h"])
+def test_a_node_or_a_tensor(layer: str, given: bool) -> None:
+    """By the node's name or the tensor's; a constant initial state is where it starts."""
+    initial = np.random.default_rng(1).normal(0, 1, (1, 2, 4)) if given else None
+    program = convert_onnx(onnx_lstm(initial), Path(), {}, {})
+    stateful = edit(program, Edits(stateful=(layer,)))
+    assert [s.name for s in stateful.states] == [f"{layer}/h", f"{layer}/c"]
+    array = sample((6, 2, 3), "float32")
+    want = program.run({"x": array})["y_h"].astype(np.float32)
+    step = next(instances(stateful)).run
+    for part in np.split(array, 3):
+        got = step({"x": part})["y_h"]
+    assert_close(got, want)
+
+
+def test_from_the_last_step_to_the_first() -> None:
+    both = convert_onnx(onnx_lstm(None, "bidirectional"), Path(), {}, {})
+    with pytest.raises(ModelFormatError, match="from the last step to the first"):
+        edit(both, Edits(stateful=("recurrence",)))
