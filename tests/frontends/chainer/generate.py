@@ -24,7 +24,6 @@ import numpy as np
 from tests.frontends.chainer.cases import FAMILIES, Case
 from tests.frontends.chainer.more_cases import MORE
 from tests.frontends.chainer.refused import REFUSED, X
-from tests.frontends.chainer.zoo import ZOO
 from webconv.ir.graph import Program
 from webconv.ir.lists import members
 
@@ -182,6 +181,8 @@ def nets(out: Path) -> None:
 
 def zoo(out: Path) -> None:
     """The same of the networks that people write."""
+    from tests.frontends.chainer.zoo import FAMILIES as ZOO
+
     families = {name: import_module(f"tests.frontends.chainer.zoo_{name}").ROWS for name in ZOO}
     write_nets(out, families)
 
