@@ -40,17 +40,25 @@ def shape_text(shape: Iterable[Dim | str]) -> str:
 
 
 def type_text(tensor: Mapping[str, Any]) -> str:
-    """`f32[batch, 16]`, or `list of f32[length, 4], length >= 2`."""
+    """`f32[batch, 16]`, or `list of f32[length, 4], length >= 2, each as long as in xs`."""
     if "lengths" not in tensor:
         return tensor["dtype"] + shape_text(tensor["shape"])
     least = f", length >= {tensor['least']}" if "least" in tensor else ""
-    return f"list of {tensor['dtype']}{shape_text(['length', *tensor['shape'][1:]])}{least}"
+    shared = f", each as long as in {plain(tensor['beside'])}" if "beside" in tensor else ""
+    return f"list of {tensor['dtype']}{shape_text(['length', *tensor['shape'][1:]])}{least}{shared}"
 
 
 def seen_inputs(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The inputs that pages see: lengths come with lists."""
-    lengths = {t["lengths"] for t in entry["inputs"] if "lengths" in t}
-    return [t for k, t in enumerate(entry["inputs"]) if k not in lengths]
+    """The inputs that pages see: lengths come with lists, which have the name of a list `beside`
+    if that has the same."""
+    lists = [t for t in entry["inputs"] if "lengths" in t]
+    first = {t["lengths"]: t["name"] for t in reversed(lists)}
+    seen = []
+    for k, t in enumerate(entry["inputs"]):
+        owner = first.get(t.get("lengths"), t["name"])
+        if k not in first:
+            seen.append(t if owner == t["name"] else t | {"beside": owner})
+    return seen
 
 
 def plain_dims(text: str) -> str:

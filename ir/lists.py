@@ -17,8 +17,9 @@ class Lists:
     """The inputs and outputs of a graph that are lists.
 
     The sequences of one lie one after another, `[total, ...]`. By its name, the name of the input
-    with their lengths, i32 `[count]`, which people do not see; an output has those of an input
-    list, or each is `more` rows longer. No sequence is empty, nor shorter than `least` says.
+    with their lengths, i32 `[count]`, which people do not see; several inputs with the same lengths
+    are as long, sequence by sequence. An output has those of an input list, or each is `more` rows
+    longer. No sequence is empty, nor shorter than `least` says.
     """
 
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -30,6 +31,17 @@ class Lists:
     def lengths(self) -> frozenset[str]:
         """The inputs that come with lists."""
         return frozenset(self.inputs.values())
+
+    def beside(self, name: str) -> str | None:
+        """The first list whose lengths the list `name` has too; None if that is itself."""
+        first = next(n for n, lengths in self.inputs.items() if lengths == self.inputs[name])
+        return None if first == name else first
+
+    def text(self, name: str, t: TensorType) -> str:
+        """The input `name` for people."""
+        if name not in self.inputs:
+            return str(t)
+        return list_text(t, self.least.get(name, 1), self.beside(name))
 
     def kept(self, inputs: Collection[str], outputs: Collection[str]) -> Lists:
         """The lists of a graph that has only these inputs and outputs."""
@@ -66,7 +78,14 @@ class Lists:
                 continue
             arrays = sequences(name, given[name], types[name], least)
             packed[name] = np.concatenate(arrays)
-            packed[lengths] = np.array([len(a) for a in arrays], np.int32)
+            own = np.array([len(a) for a in arrays], np.int32)
+            if not np.array_equal(packed.setdefault(lengths, own), own):
+                rule = (
+                    f"the sequences of {name!r} must be as long as those of {self.beside(name)!r}"
+                )
+                raise ShapeError(
+                    f"{rule}, {packed[lengths].tolist()}, but they have {own.tolist()} rows"
+                )
         return packed
 
     def unpack(self, outputs: Mapping[str, Array], packed: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +139,9 @@ def shape_text(t: TensorType) -> str:
     return f"[{', '.join(['length', *map(str, t.shape[1:])])}]"
 
 
-def list_text(t: TensorType, least: int = 1) -> str:
-    """A list for people: `list of f32[length, 4]`, with `, length >= 2` where 1 is too few."""
-    return f"list of {t.dtype}{shape_text(t)}" + (f", length >= {least}" if least > 1 else "")
+def list_text(t: TensorType, least: int = 1, beside: str | None = None) -> str:
+    """A list for people: `list of f32[length, 4]`, with `, length >= 2` where 1 is too few, and
+    `, each as long as in xs` where another list has its lengths."""
+    longer = f", length >= {least}" if least > 1 else ""
+    shared = f", each as long as in {beside}" if beside else ""
+    return f"list of {t.dtype}{shape_text(t)}{longer}{shared}"

@@ -144,8 +144,9 @@ def rename(program: Program, names: Mapping[str, str]) -> Program:
         there = ", ".join(sorted(known))
         raise ModelFormatError(f"there is no {unknown[0]!r} to rename; there are {there}")
 
-    # The lengths of a list are named after it.
-    lengths = {n: name for g in program.entries.values() for name, n in g.lists.inputs.items()}
+    # The lengths of a list are named after it, or after the first of those that share them.
+    pairs = [(name, n) for g in program.entries.values() for name, n in g.lists.inputs.items()]
+    lengths = {n: name for name, n in reversed(pairs)}
     followed = {n: f"{names[name]}_lengths" for n, name in lengths.items() if name in names}
     names = {**followed, **names}
 

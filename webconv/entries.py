@@ -66,8 +66,8 @@ def _started(entry: str, graph: Graph, state: State) -> Graph:
 def _with_lengths(graph: Graph, inputs: Sequence[str]) -> list[str]:
     """The inputs, and the lengths of those that are lists."""
     lists = graph.lists.inputs
-    found = ([name, *({lists[name]} - {*inputs} if name in lists else ())] for name in inputs)
-    return [name for names in found for name in names]
+    found = ([name, lists.get(name, name)] for name in inputs)
+    return [*dict.fromkeys(name for names in found for name in names)]
 
 
 def _refuse_aliases(entry: str, sources: Mapping[str, Value]) -> None:

@@ -15,6 +15,9 @@ const shapeOf = ({ shape }) => ['length', .../** @type {number[]} */ (shape.slic
 class ListInput {
   list = true;
 
+  /** The lengths of what was `set`. @type {number[] | undefined} */
+  held;
+
   /**
    * @param {Entry} entry
    * @param {TensorType} type
@@ -41,6 +44,7 @@ class ListInput {
   /** @param {ListData} list */
   set(list) {
     const { lengths, ...packed } = this.pack(list);
+    this.held = lengths;
     this.lengths.set(lengths);
     this.entry.inputs[this.entry.type.inputs.indexOf(this.type)].value = packed;
   }
@@ -150,6 +154,7 @@ export class ListEntry {
    * @returns {Promise<Record<string, Tensor | Tensor[]>>}
    */
   async run(inputs, options) {
+    if (!inputs) compare(new Map(this.lists.map((list) => [list, list.held])));
     const packed = inputs && this.pack(inputs);
     const lengths = this.type.outputs.map((type) => this.lengthsOf(type, packed));
     const results = await this.entry.run(packed, options);
@@ -174,15 +179,19 @@ export class ListEntry {
         throw unknownName('input', name, this.inputs);
       }
     }
+    /** @type {Map<ListInput, number[]>} */
+    const made = new Map();
     for (const list of this.lists) {
       if (!packed.has(list.name)) continue;
-      if (packed.has(list.lengths.name)) {
+      if (Object.hasOwn(inputs, list.lengths.name)) {
         list.checkPacked(packed.get(list.name), packed.get(list.lengths.name));
         continue;
       }
       const { data, shape, lengths } = list.pack(packed.get(list.name));
       packed.set(list.name, { data, shape }).set(list.lengths.name, lengths);
+      made.set(list, lengths);
     }
+    compare(made);
     return Object.fromEntries(packed);
   }
 
@@ -207,6 +216,25 @@ export class ListEntry {
       if (!(output instanceof ListOutput)) continue;
       const data = results.get(output.name)?.map((tensor) => tensor.data.slice());
       output.value = /** @type {any} */ (data && { data });
+    }
+  }
+}
+
+/**
+ * Refuses lists with one input of lengths whose sequences are not as long.
+ * @param {Map<ListInput, number[] | undefined>} given
+ */
+function compare(given) {
+  /** @type {Map<ListInput['lengths'], { name: string, lengths: number[] }>} */
+  const known = new Map();
+  for (const [list, lengths] of given) {
+    if (!lengths) continue;
+    const first = known.get(list.lengths) ?? { name: list.name, lengths };
+    known.set(list.lengths, first);
+    if (String(first.lengths) !== String(lengths)) {
+      const rule = `the sequences of '${list.name}' must be as long as those of '${first.name}'`;
+      const found = `[${first.lengths}], but they have [${lengths}] rows`;
+      throw new WebconvError('shape', `${rule}, ${found}`);
     }
   }
 }

@@ -164,7 +164,9 @@ function described(type) {
   if (type.lengths === undefined) return `${type.dtype} [${shapeOf(type).join(', ')}]`;
   const shape = ['length', ...type.shape.slice(1)].join(', ');
   const least = type.least > 1 ? `, length >= ${type.least}` : '';
-  return `list of ${type.dtype} [${shape}]${least}, each in a line`;
+  const first = entry.type.inputs.find((/** @type {any} */ x) => x.lengths === type.lengths);
+  const shared = first === type ? '' : `, each as long as in ${first.name}`;
+  return `list of ${type.dtype} [${shape}]${least}${shared}, each in a line`;
 }
 
 /** A line of random numbers for each sequence of a list. @param {any} type */

@@ -108,3 +108,16 @@ def listed() -> Program:
     lists = Lists({"words": "words_lengths"}, {"rows": "words_lengths"})
     main = Graph(inputs, {"rows": rows, "ends": ends}, lists=lists)
     return Program({"main": main}, name="listed")
+
+
+def paired() -> Program:
+    """Sequences of ids and of weights, as long as each other: rows of a table times weights."""
+    total = dims.symbol("words_total")
+    ids = input("words", TensorType(i32, (total,)))
+    lengths = input("words_lengths", TensorType(i32, (dims.symbol("words_count"),)))
+    shares = input("shares", TensorType(f32, (total, 1)))
+    rows = ops.Mul()(ops.Gather(0)(weights(4, 10, 3), ids), shares)
+    inputs = {"words": ids, "words_lengths": lengths, "shares": shares}
+    own = {"words": "words_lengths", "shares": "words_lengths"}
+    main = Graph(inputs, {"rows": rows}, lists=Lists(own, {"rows": "words_lengths"}))
+    return Program({"main": main}, name="paired")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import webconv
-from tests.bundle.programs import dense, listed
+from tests.bundle.programs import dense, listed, paired
 from webconv.verify.browser import Browser
 
 MODULES = Path(__file__).resolve().parents[2] / "node_modules"
@@ -100,19 +100,22 @@ const { defaultOrder } = getBackendAvailability();
 export { best, defaultOrder, dtype, WebconvError };
 """)
     webconv.convert(listed(), project / "listed_web", backends=["wasm"])
+    webconv.convert(paired(), project / "paired_web", backends=["wasm"])
     (project / "src" / "lists.mts").write_text("""
 import { load } from '../listed_web/index.js';
+import { load as paired } from '../paired_web/index.js';
 
 const runner = await load();
 const { rows, ends } = await runner.run({ words: [[1, 2, 3], new Int32Array(2)], scale: [1] });
 const parts: Float32Array[] = rows.map(({ data }) => data);
 const counts: Int32Array = ends.data;
 await runner.run({ words: { data: [1, 2] }, words_lengths: [1, 1], scale: [1] });
+const both = await (await paired()).run({ words: [[1], [2, 3]], shares: [[1], [2, 3]] });
 runner.inputs[0].set([[1], [2, 3]]);
 const actual = runner.outputs[0].toActual<Float32Array[]>();
 // @ts-expect-error a list of outputs has no data of its own
 rows.data;
-export { actual, counts, parts };
+export { actual, both, counts, parts };
 """)
     flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022"]
     libraries = ["--lib", "esnext,dom"]

@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 import webconv
-from tests.bundle.programs import HOSTILE, counter, dense, hostile, listed, lookup, two_entries
+from tests.bundle.programs import (
+    HOSTILE,
+    counter,
+    dense,
+    hostile,
+    listed,
+    lookup,
+    paired,
+    two_entries,
+)
 from webconv.api import Bundle
 from webconv.verify.browser import Browser
 from webconv.verify.errors import ScriptError
@@ -47,7 +56,7 @@ RUN = """async (url, options, runs) => {
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
     folder = tmp_path_factory.mktemp("bundles")
-    programs = (dense(), lookup(), counter(), two_entries(), listed())
+    programs = (dense(), lookup(), counter(), two_entries(), listed(), paired())
     made = {p.name: webconv.convert(p, folder / p.name) for p in programs}
     return made | {"hostile": webconv.convert(hostile(), folder / "hostile")}
 
@@ -322,6 +331,18 @@ def test_the_page_takes_and_shows_lists(bundles: dict[str, Bundle], browser: Bro
         page.call(lambda p: p.click("button[type=submit]"))
         until(page, "document.querySelector('#status').className === 'error'")
         assert page.text("#status").startswith("vocabulary: 'words[1]'")
+
+
+def test_the_page_takes_lists_that_share_their_lengths(
+    bundles: dict[str, Bundle], browser: Browser
+) -> None:
+    with browser.page(browser.mount(bundles["paired"].path)) as page:
+        until(page, "document.querySelector('#status').textContent.endsWith('a run')")
+        assert "[length, 1], each as long as in words, each in a line" in page.text("#inputs")
+        page.call(lambda p: p.fill("textarea", "1, 2, 3\n4"))
+        page.call(lambda p: p.click("button[type=submit]"))
+        until(page, "document.querySelector('#status').className === 'error'")
+        assert "must be as long as those of 'words', [3,1]" in page.text("#status")
 
 
 def test_code_for_lists_comes_with_models_that_have_some(

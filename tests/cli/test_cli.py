@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import webconv
-from tests.bundle.programs import dense, listed
+from tests.bundle.programs import dense, listed, paired
 from webconv.api import Bundle
 from webconv.cli import printable, run
 from webconv.cli.console import Console
@@ -316,6 +316,8 @@ def test_a_list_is_one_input(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "words  list of i32[length]" in shown
     assert "rows   list of f32[length, 3]" in shown
     assert "words_lengths" not in shown
+    assert run(["inspect", str(webconv.convert(paired(), tmp_path / "paired_web").path)]) == 0
+    assert "list of f32[length, 1], each as long as in words" in capsys.readouterr().out
     files = {"0": np.array([1, 2]), "1": np.array([3]), "2": np.float32(2)}
     np.savez(tmp_path / "x.npz", **files)
     command = ["verify", str(out), "--browser", "none", "--inputs", str(tmp_path / "x.npz")]

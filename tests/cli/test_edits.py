@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.bundle.programs import counter, dense, listed, weights
+from tests.bundle.programs import counter, dense, listed, paired, weights
 from webconv.edits import Edits, edit
 from webconv.ir import dims, ops
 from webconv.ir.dtypes import f32, i32
@@ -183,6 +183,17 @@ def test_a_list_is_renamed_with_its_lengths() -> None:
     assert [a.shape for a in found] == [(3, 3), (1, 3)]
     own = edit(listed(), Edits(names={"words": "ids", "words_lengths": "counts"}))
     assert list(own.main.inputs) == ["ids", "counts", "scale"]
+
+
+def test_lists_that_share_their_lengths_are_renamed_and_cut() -> None:
+    program = edit(paired(), Edits(names={"words": "ids", "shares": "part"}))
+    assert list(program.main.inputs) == ["ids", "ids_lengths", "part"]
+    other = edit(paired(), Edits(names={"shares": "part"}))
+    assert list(other.main.inputs) == ["words", "words_lengths", "part"]
+    cut = edit(paired(), Edits(entries={"rows": (["words", "shares"], ["rows"])}))
+    assert list(cut.entries["rows"].inputs) == ["words", "words_lengths", "shares"]
+    given = {"words": WORDS, "shares": [[[1], [2], [3]], [[4]]]}
+    assert [a.shape for a in cut.run(given, "rows")["rows"]] == [(3, 3), (1, 3)]
 
 
 def test_a_list_in_an_entry_comes_with_its_lengths() -> None:

@@ -40,6 +40,16 @@ const wordModel = () =>
     outputs: [tensor('ys', 'i32', ['xs_total'], { lengths: 1 })],
   });
 
+/** Two lists whose sequences are as long as each other. */
+const pairModel = () =>
+  listModel({
+    inputs: [
+      tensor('xs', 'f32', ['xs_total', 2], { lengths: 1 }),
+      tensor('xs_lengths', 'i32', ['xs_count']),
+      tensor('marks', 'f32', ['xs_total'], { lengths: 1 }),
+    ],
+  });
+
 const shown = (list) => list.map(({ data, shape }) => [[...data], shape]);
 const DOUBLED = [
   [
@@ -243,4 +253,25 @@ test('names that objects have are names like others', async () => {
   const [[name, list]] = Object.entries(await runner.run(inputs));
   assert.equal(name, '__proto__');
   assert.deepEqual(shown(list), [[[2, 4], [1, 2]]]); // prettier-ignore
+});
+
+test('lists that share their lengths are as long, sequence by sequence', async () => {
+  const { runner } = await open(pairModel());
+  const xs = [
+    [1, 2],
+    [3, 4, 5, 6],
+  ];
+  assert.deepEqual(shown((await runner.run({ xs, marks: [[1], [2, 3]] })).ys), DOUBLED);
+  const rule = /'marks' must be as long as those of 'xs', \[1,2\], but they have \[2,1\] rows/;
+  const marks = [[1, 2], [3]];
+  await assert.rejects(runner.run({ xs, marks }), failure('shape', rule));
+  const [first, second] = runner.inputs;
+  second.set(marks);
+  first.set(xs);
+  await assert.rejects(runner.run(), failure('shape', rule));
+  second.set([[1], [2, 3]]);
+  assert.deepEqual(shown((await runner.run()).ys), DOUBLED);
+  const packed = { xs: { data: [1, 2, 3, 4, 5, 6] }, marks: { data: [1, 2, 3] } };
+  const { ys } = await runner.run({ ...packed, xs_lengths: [1, 2] });
+  assert.deepEqual(shown(ys), DOUBLED);
 });

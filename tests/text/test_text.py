@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.bundle.programs import listed
+from tests.bundle.programs import listed, paired
 from webconv.ir import dims, ops
 from webconv.ir.dtypes import f32, i32
 from webconv.ir.errors import ModelFormatError
@@ -138,6 +138,10 @@ def test_lists_print_and_parse_back() -> None:
     again = parse_program(text)
     assert print_program(again) == text
     assert again.main.lists == listed().main.lists
+
+
+def test_lists_that_share_their_lengths_print_and_parse_back() -> None:
+    assert parse_program(print_program(paired())).main.lists == paired().main.lists
 
 
 def test_limits_of_lists_print_and_parse_back() -> None:

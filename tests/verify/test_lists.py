@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import webconv
-from tests.bundle.programs import listed
+from tests.bundle.programs import listed, paired
 from webconv.api import Bundle
 from webconv.edits import Edits, edit
 from webconv.ir.errors import ModelFormatError, ShapeError, WebconvError
@@ -129,6 +129,27 @@ def test_what_does_not_fit(bundle: Bundle, words: Any, message: str) -> None:
     with pytest.raises(WebconvError) as caught_too:
         bundle.verify(browser="none", inputs=[given])
     assert message in str(caught_too.value)
+
+
+def test_lists_that_share_their_lengths(tmp_path: Path) -> None:
+    words, shares = [[1, 2], [3]], [[[1], [2]], [[3]]]
+    rows = paired().run({"words": words, "shares": shares})["rows"]
+    assert [len(a) for a in rows] == [2, 1]
+    bundle = webconv.convert(paired(), tmp_path / "out", backends=["wasm"])
+    assert_parity(bundle, {"words": words, "shares": shares}, {"rows": rows}, browser="none")
+    rule = r"of 'shares' must be as long as those of 'words', \[2, 1\], but they have \[1, 2\] rows"
+    with pytest.raises(ShapeError, match=rule):
+        paired().run({"words": words, "shares": [[[1]], [[2], [3]]]})
+    with pytest.raises(ShapeError, match=rule):
+        bundle.verify(browser="none", inputs=[{"words": words, "shares": [[[1]], [[2], [3]]]}])
+
+
+@pytest.mark.parametrize("given", [{}, {"shares": [[[1.0]], [[2.0], [3.0]]]}])
+def test_random_lists_share_their_lengths(given: dict[str, Any]) -> None:
+    found = complete(paired(), "main", given, {("main", "words"): 10}, np.random.default_rng(0))
+    lengths = [len(a) for a in found["words"]]
+    assert lengths == [len(a) for a in found["shares"]]
+    assert len({*lengths}) > 1
 
 
 @pytest.mark.parametrize("lengths", [[1, 1], [0, 3], [4, -1]])

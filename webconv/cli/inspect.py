@@ -15,7 +15,7 @@ from webconv.cli.options import BACKENDS, ModelOptions, about, json_option, mode
 from webconv.cli.proposals import propose_states
 
 if TYPE_CHECKING:
-    from webconv.ir.graph import Graph, Program, Value
+    from webconv.ir.graph import Graph, Program
 
 
 @click.command()
@@ -62,17 +62,19 @@ def describe(program: Program, backends: dict[str, Any]) -> dict[str, Any]:
 
 def _entry(graph: Graph) -> dict[str, Any]:
     from webconv.ir.graph import Constant, Input
+    from webconv.ir.lists import list_text
 
     nodes = [n for n in graph.nodes if not isinstance(n.op, Constant | Input)]
     return {
         "symbols": list(graph.symbols),
         "inputs": {
-            name: _type_text(v, name in graph.lists.inputs, graph.lists.least.get(name, 1))
+            name: graph.lists.text(name, v.type)
             for name, v in graph.inputs.items()
             if name not in graph.lists.lengths
         },
         "outputs": {
-            name: _type_text(v, name in graph.lists.outputs) for name, v in graph.outputs.items()
+            name: list_text(v.type) if name in graph.lists.outputs else str(v.type)
+            for name, v in graph.outputs.items()
         },
         "guards": [f"{g.left} = {g.right}" for g in graph.guards],
         "nodes": [
@@ -87,12 +89,6 @@ def _entry(graph: Graph) -> dict[str, Any]:
             for n in nodes
         ],
     }
-
-
-def _type_text(value: Value, is_list: bool, least: int = 1) -> str:
-    from webconv.ir.lists import list_text
-
-    return list_text(value.type, least) if is_list else str(value.type)
 
 
 def _compiled(program: Program, path: Path) -> dict[str, Any]:

@@ -76,13 +76,15 @@ def complete(
     graph = program.entries[entry]
     types = {name: v.type for name, v in graph.inputs.items()}
     inputs = _given(graph, given, types)
+    packed = graph.lists.pack(inputs, types)
     for k, name in enumerate(n for n in graph.lists.inputs if n not in inputs):
         row = tuple(dims.evaluate(d, {}) for d in types[name].shape[1:])
         limit = vocabularies.get((entry, name))
         longer = graph.lists.least.get(name, 1) - 1
         lengths = [n + longer for n in (*LENGTHS[k % 3 :], *LENGTHS[: k % 3])]
-        inputs[name] = [random_array(types[name], (n, *row), limit, rng) for n in lengths]
-    packed = graph.lists.pack(inputs, types)
+        shared = packed.get(graph.lists.inputs[name], lengths)
+        inputs[name] = [random_array(types[name], (n, *row), limit, rng) for n in shared]
+        packed = graph.lists.pack(inputs, types)
     if len(packed) == len(graph.inputs):
         return inputs
     sizes = _choose_sizes(program, graph, packed, batch)

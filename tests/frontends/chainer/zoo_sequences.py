@@ -11,7 +11,7 @@ import chainer.links as L
 import numpy as np
 
 from tests.frontends.chainer.nets import Net
-from tests.frontends.chainer.zoo_rows import Input, lists, made, words
+from tests.frontends.chainer.zoo_rows import Input, floats, lists, made, words
 from tests.frontends.chainer.zoo_text import sequence_embed
 
 
@@ -227,6 +227,24 @@ class Started(chainer.Chain):
         return {"h": h, "c": c, "said": said}
 
 
+class Features(chainer.Chain):
+    """A tagger of words beside marks and numbers of each word, some of which a mask leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.marks = L.EmbedID(9, 4), L.EmbedID(5, 3)
+            self.rnn, self.out = L.NStepBiGRU(1, 9, 5, 0.1), L.Linear(10, 3)
+
+    def forward(self, xs: Any, marks: Any, numbers: Any, masks: Any) -> Any:
+        rows = zip(xs, marks, numbers, strict=True)
+        es = [F.concat((self.embed(x), self.marks(m), n), axis=1) for x, m, n in rows]
+        _, ys = self.rnn(None, es)
+        pairs = zip(ys, masks, strict=True)
+        kept = [y[1:] * F.broadcast_to(m[:-1, None], y[1:].shape) for y, m in pairs]
+        return {"tags": [self.out(y) for y in ys], "mean": F.stack([F.mean(y, 0) for y in kept])}
+
+
 SENTENCE = words(9)
 LONGER = ((3, 5, 4), (6,), (4, 3, 9, 3))
 
@@ -268,5 +286,8 @@ ROWS: dict[str, Callable[[], Net]] = {
     "Padded": beside_list,
     "MaskedLoop": lambda: lists(MaskedLoop, SENTENCE),
     "Attended": lambda: lists(Attended, SENTENCE),
+    "Features": lambda: lists(
+        Features, SENTENCE, words(5), floats(2), floats(), runs=((3, 2, 4), (5,), (2, 3, 9, 2))
+    ),
     "Started": lambda: apart(Started, SENTENCE, SENTENCE),
 }

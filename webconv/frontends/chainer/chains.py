@@ -17,11 +17,18 @@ from webconv.frontends.chainer.links import shown, stripped, with_common_layers
 from webconv.frontends.chainer.open_lists import of_any_lists
 from webconv.frontends.chainer.opening import REFUSALS, SHORT, Axis, opened
 from webconv.frontends.chainer.registry import FUNCTIONS, Convert
+from webconv.frontends.chainer.sites import ListsMeet
 from webconv.frontends.chainer.states import with_first_call
 from webconv.frontends.chainer.tape import Tape
 from webconv.frontends.chainer.traced import Sizes, Traced
 from webconv.frontends.chainer.unify import unified
-from webconv.frontends.chainer.variants import with_apart, with_counted, with_other_lists, with_star
+from webconv.frontends.chainer.variants import (
+    with_apart,
+    with_beside,
+    with_counted,
+    with_other_lists,
+    with_star,
+)
 from webconv.ir.errors import ModelFormatError, UnsupportedError
 from webconv.ir.graph import Program
 from webconv.ir.op import Array
@@ -44,13 +51,15 @@ def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Pro
     def of_lists(other: Traced) -> Program:
         try:
             return finish(other, *converted(other))
-        except REFUSALS:
+        except REFUSALS as error:
             if (apart := with_apart(other)) is not None:
                 with contextlib.suppress(*REFUSALS):
                     made = finish(apart, *converted(apart))
                     compare(made, other.arrays({}), other.tape({}))
                     return made
-            raise
+            if not isinstance(error, ListsMeet) or error.names is None:
+                raise
+            return of_lists(with_beside(other, *error.names))
 
     if (listed := with_star(traced)) is not None:
         with contextlib.suppress(*REFUSALS):

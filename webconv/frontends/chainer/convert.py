@@ -16,7 +16,7 @@ from webconv.frontends.chainer.items import GRID, MANY, TURNED, Item, Ragged
 from webconv.frontends.chainer.lengths import of_lengths
 from webconv.frontends.chainer.links import changed
 from webconv.frontends.chainer.plugins import lines_to_write
-from webconv.frontends.chainer.ragged import Lists, list_input
+from webconv.frontends.chainer.ragged import Lists, list_input, list_layout
 from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Applied, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.ir import graph
@@ -108,11 +108,16 @@ def _layer(calls: Sequence[Sequence[int]], values: Mapping[int, Value | Item]) -
 def _list_inputs(tape: Tape, values: dict[int, Value | Item]) -> dict[str, Ragged]:
     """The inputs that are lists, by name; their members are put among the values."""
     leaves = {leaf.name: leaf for leaf in tape.leaves if leaf.kind == "input"}
+    taken = {leaf.name for leaf in tape.leaves if leaf.kind in ("input", "state")} | {*tape.lists}
+    layouts = {
+        name: list_layout(name, [leaves[m] for m in members], taken)
+        for name, members in tape.lists.items()
+        if name not in tape.beside
+    }
     found = {}
     for name, members in tape.lists.items():
         own = [leaves[m] for m in members]
-        taken = {leaf.name for leaf in tape.leaves if leaf.kind in ("input", "state")}
-        found[name] = list_input(name, own, {*taken, *tape.lists})
+        found[name] = list_input(name, own, layouts[tape.beside.get(name, name)])
         for leaf, item in zip(own, found[name].items, strict=True):
             values[leaf.value] = item
     return found
@@ -141,7 +146,11 @@ def _graph(
             inputs[name] = found["input"][name]
     given = {name: whole.layout.lengths.node.name for name, whole in lists.items()}
     outputs, cut, more = _outputs(tape, values, given)
-    return Graph(inputs, outputs, found["state"], writes, lists=GraphLists(given, cut, least, more))
+    rows = {name: least.get(str(whole.layout.source), 1) for name, whole in lists.items()}
+    longer = {name: n for name, n in rows.items() if n > 1}
+    return Graph(
+        inputs, outputs, found["state"], writes, lists=GraphLists(given, cut, longer, more)
+    )
 
 
 def _outputs(

@@ -30,18 +30,21 @@ from webconv.ir.graph import Value
 from webconv.ir.op import TensorType
 
 
-def list_input(name: str, leaves: Sequence[Leaf], taken: Collection[str]) -> Ragged:
-    """The input that stands for a list of arrays; `taken` are the names of others."""
+def list_input(name: str, leaves: Sequence[Leaf], layout: Layout) -> Ragged:
+    """The input that stands for a list of arrays, which lie so."""
     first = leaves[0].array
+    kind = TensorType(from_numpy(first.dtype), (layout.total, *first.shape[1:]))
+    return Ragged(graph.input(name, kind), layout)
+
+
+def list_layout(name: str, leaves: Sequence[Leaf], taken: Collection[str]) -> Layout:
+    """How the arrays of a list lie, by an input of lengths; `taken` are the names of others."""
     own = f"{name}_lengths"
     while own in taken:
         own += "_"
     lengths = graph.input(own, TensorType(dtypes.i32, (dims.symbol(f"{name}_count"),)))
-    total = dims.symbol(f"{name}_total")
     example = tuple(len(leaf.array) for leaf in leaves)
-    layout = Layout(name, lengths, total, example, name)
-    kind = TensorType(from_numpy(first.dtype), (layout.total, *first.shape[1:]))
-    return Ragged(graph.input(name, kind), layout)
+    return Layout(name, lengths, dims.symbol(f"{name}_total"), example, name)
 
 
 def is_ragged(arrays: Sequence[Any]) -> bool:

@@ -28,6 +28,22 @@ class Length:
 
 LENGTH = Length()
 
+
+class ListsMeet(UnsupportedError):
+    """Rows of two lists meet one by one; `names` are those of the inputs that they come from."""
+
+    def __init__(self, one: Layout, other: Layout) -> None:
+        self.names: tuple[str, str] | None = None
+        if one.source is not None and other.source is not None:
+            self.names = (one.source, other.source)
+        met = f"{one.name} and {other.name}"
+        super().__init__(
+            f"rows of two lists ({met}) meet one by one, but each list has lengths of its own; "
+            "give one list whose rows have the columns of both, or sequences as arguments of their "
+            "own (forward(self, *xs))"
+        )
+
+
 Given = Sequence[Ragged | Value]
 Apply = Callable[..., Sequence[Value]]
 
@@ -61,11 +77,7 @@ def alike(given: Sequence[Ragged]) -> list[Ragged] | None:
     top = next(v for kind in (MANY, ONE, BARE) for v in given if v.rows == kind)
     other = next((v for v in given if v.rows == MANY and v.layout is not top.layout), None)
     if other is not None and other.layout.example == top.layout.example:
-        raise UnsupportedError(
-            f"rows of two lists ({top.layout.name} and {other.layout.name}) meet one by one, but "
-            "each list has lengths of its own; give one list whose rows have the columns of both, "
-            "or sequences as arguments of their own (forward(self, *xs))"
-        )
+        raise ListsMeet(top.layout, other.layout)
     if other is not None:
         return None
     rank = max(v.rank for v in given)

@@ -57,9 +57,10 @@ class Tape:
     """Leaves and calls in an order in which they can be computed; outputs and writes by name.
 
     `results` are the arrays that the chain gave, `written` the states after it, `inputs` the names
-    of its inputs in order, `lists` those that are sequences of one list, by its name. `layers` has
-    the values that links gave in each call, by the link's path. `counted` are axes of inputs whose
-    size is a list's number of sequences.
+    of its inputs in order, `lists` those that are sequences of one list, by its name, and `beside`
+    the lists whose sequences are as long as those of another. `layers` has the values that links
+    gave in each call, by the link's path. `counted` are axes of inputs whose size is a list's
+    number of sequences.
     """
 
     leaves: Sequence[Leaf]
@@ -70,5 +71,6 @@ class Tape:
     inputs: Sequence[str] = ()
     written: Mapping[str, Array] = field(default_factory=dict)
     lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
     layers: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
     counted: Mapping[str, Mapping[int, Dim]] = field(default_factory=dict)

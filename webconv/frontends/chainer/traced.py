@@ -54,7 +54,8 @@ class Traced:
 
     With `first` it is called as when nothing has been kept yet, and the states after the call are
     outputs too. `entries` are all entries of the chain, if it has several, and `carried` the
-    states that any of them reads. `starred` is the list whose arrays are arguments of their own.
+    states that any of them reads. `starred` is the list whose arrays are arguments of their own,
+    and `beside` has the lists whose sequences are as long as those of another, with its name.
     """
 
     chain: Any
@@ -66,6 +67,7 @@ class Traced:
     entries: Sequence[Traced] = ()
     carried: Collection[str] = ()
     starred: str = ""
+    beside: Mapping[str, str] = field(default_factory=dict)
     _tapes: dict[Any, Tape] = field(default_factory=dict, init=False, repr=False)
     _totals: list[Mapping[str, float]] = field(default_factory=list, init=False, repr=False)
 
@@ -175,7 +177,7 @@ class Traced:
         tape = record(run, sources, self.chain, ", ".join(others))
         self._check_parameters()
         lists = {a.label: a.names for a in self.arguments if a.is_list}
-        return dataclasses.replace(tape, lists=lists, counted=self.counted())
+        return dataclasses.replace(tape, lists=lists, beside=self.beside, counted=self.counted())
 
     def _check_parameters(self) -> None:
         """Raises ModelFormatError if a second call changes parameters; the first makes some."""

@@ -65,9 +65,11 @@ def _with_lengths(
     """The same with `count` sequences in each list, or one more; a list has other lengths
     than the list before it."""
     more = {n: (c + 1 if count is None else count) for n, c in traced.counts.items()}
+    places = {a.label: place for place, a in enumerate(traced.arguments)}
     examples: list[Any] = []
-    for place, argument in enumerate(traced.arguments):
+    for argument in traced.arguments:
         arrays = argument.arrays
+        place = places[traced.beside.get(argument.label, argument.label)]
         if argument.is_list:
             made = []
             for k in range(more[f"{argument.label}_count"]):
@@ -90,23 +92,36 @@ def with_apart(traced: Traced) -> Traced | None:
     None if they have, or if sizes are named. A list whose sequences have one row, or as many as
     those of another list, does not show what belongs to what.
     """
-    lengths = [len(v) for a in traced.arguments if a.is_list for v in a.arrays]
+    own = [a for a in traced.arguments if a.is_list and a.label not in traced.beside]
+    lengths = [len(v) for a in own for v in a.arrays]
     if traced.sizes or traced.input_shapes or (len({1, *lengths}) > len(lengths)):
         return None
     examples: list[Any] = []
+    sizes: dict[str, list[int]] = {}
     done = 0
+    for argument in own:
+        least = min(map(len, argument.arrays))
+        sizes[argument.label] = [least + 1 + ((done + k) ^ 1) for k in range(len(argument.arrays))]
+        done += len(argument.arrays)
     for argument in traced.arguments:
         arrays = argument.arrays
         if argument.is_list:
-            least = min(map(len, arrays))
-            sizes = [least + 1 + ((done + k) ^ 1) for k in range(len(arrays))]
-            done += len(arrays)
-            made = [resized(v, (n, *v.shape[1:])) for v, n in zip(arrays, sizes, strict=True)]
+            rows = sizes[traced.beside.get(argument.label, argument.label)]
+            made = [resized(v, (n, *v.shape[1:])) for v, n in zip(arrays, rows, strict=True)]
             examples.append(made)
         else:
             examples.append(arrays if argument.listed else arrays[0])
     labels = [a.label for a in traced.arguments]
     return dataclasses.replace(traced, examples=examples, names=labels)
+
+
+def with_beside(traced: Traced, first: str, second: str) -> Traced:
+    """The same with lists whose sequences are as long as those of each other."""
+    order = [a.label for a in traced.arguments]
+    same = {traced.beside.get(name, name) for name in (first, second)}
+    root = min(same, key=order.index)
+    both = {a: root if b in same else b for a, b in traced.beside.items()}
+    return dataclasses.replace(traced, beside=both | dict.fromkeys(same - {root}, root))
 
 
 def with_counted(traced: Traced) -> Traced | None:
