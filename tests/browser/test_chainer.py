@@ -131,6 +131,7 @@ ZOO = (
     *("text/CNNEncoder", "text/Seq2seq", "text/CRFTagger", "text/WaveNet"),
     *("attention/TransformerOpen", "attention/GPTOpen", "links/A3C"),
     *("sizes/resize_edges", "sizes/causal", "loops/Weighed", "loops/Translator"),
+    *("sequences/Features", "batches/Attention"),
 )
 
 

@@ -10,22 +10,13 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-FAMILIES = [
-    "images",
-    "pictures",
-    "gans",
-    "text",
-    "sequences",
-    "attention",
-    "loops",
-    "links",
-    "sizes",
-]
+HERE = Path(__file__).parent
+FAMILIES = sorted({path.stem[4:] for path in HERE.glob("zoo_*.py")} - {"rows"})
 
 
 def keys(family: str) -> Iterator[str]:
     """The keys that are written in the tables of a family's module."""
-    source = Path(__file__).with_name(f"zoo_{family}.py").read_text()
+    source = (HERE / f"zoo_{family}.py").read_text()
     for line in ast.parse(source).body:
         if isinstance(line, (ast.Assign, ast.AnnAssign)) and isinstance(line.value, ast.Dict):
             yield from (key.value for key in line.value.keys if isinstance(key, ast.Constant))

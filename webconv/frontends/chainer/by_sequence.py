@@ -8,7 +8,7 @@ stands in shapes as LENGTH. B sequences.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from webconv.frontends import common
 from webconv.frontends.chainer import grids
@@ -74,8 +74,12 @@ def by_sequence(call: Call, given: Given, target: Layout | None, site: Site) -> 
     if first.rows in (GRID, TURNED):
         return _of_grid(call, first) if first.rows == GRID else of_turned(call, first)
     if call.name in BY_ROW:
-        plain = all(isinstance(v, Value) for v in given[1:])
-        return applied(call, first, given, site) if plain and first.rows != BARE else None
+        others = [v for v in given[1:] if isinstance(v, Value)]
+        if len(others) < len(given) - 1:
+            return None
+        if first.rows == BARE:
+            return _of_rows(call, [first], others, site)
+        return applied(call, first, given, site)
     if call.name in TOGETHER:
         return _together(call, given, site)
     if call.name in SHAPES and target is not None:
@@ -92,14 +96,27 @@ def by_sequence(call: Call, given: Given, target: Layout | None, site: Site) -> 
     return along_axes(call, given, site) if call.name in ALONG else None
 
 
+def _of_rows(
+    call: Call, of: Sequence[Ragged], others: Sequence[Value], site: Site
+) -> list[Ragged] | None:
+    """A function of each row of arrays that are as long in all sequences."""
+    first = of[0]
+    if any(v.rank == 0 for v in of):
+        return None
+    count, rows, *_ = first.values.shape
+    merged = [common.reshape(v.values, (count * rows, *v.values.shape[2:])) for v in of]
+    (y,) = site.apply(call, *merged, *others)
+    return [dataclasses.replace(first, values=common.reshape(y, (count, rows, *y.shape[1:])))]
+
+
 def _together(call: Call, given: Given, site: Site) -> list[Ragged] | None:
     """A function of each row of several lists."""
     of = [v for v in given if isinstance(v, Ragged)]
     first = of[0]
     same = all((v.rows, v.layout) == (first.rows, first.layout) for v in of)
-    if len(of) < len(given) or not same or first.rows not in (MANY, ONE):
+    if len(of) < len(given) or not same or first.rows not in (MANY, ONE, BARE):
         return None
-    return applied(call, first, of, site)
+    return _of_rows(call, of, [], site) if first.rows == BARE else applied(call, first, of, site)
 
 
 def _elementwise(call: Call, given: Given, site: Site) -> list[Ragged] | None:

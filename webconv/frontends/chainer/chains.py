@@ -195,9 +195,13 @@ def _divided(traced: Traced, base: Tape) -> tuple[dict[str, int], dict[str, int]
     for symbol, size in traced.sizes.items():
         others = [{**traced.sizes, symbol: n} for n in (size + 1, size - 1, *multiples(size)) if n]
         other = next((sizes for sizes in others if traced.takes(sizes)), others[0])
-        same = [c.name for c in traced.tape(other).calls] == [c.name for c in base.calls]
+        same = _steps(traced.tape(other)) == _steps(base)
         (open_ if same else looped)[symbol] = size
     return open_, looped
+
+
+def _steps(tape: Tape) -> list[tuple[str, int, int]]:
+    return [(c.name, len(c.inputs), len(c.outputs)) for c in tape.calls]
 
 
 def _with_loops(
@@ -225,21 +229,44 @@ def _with_steps(
     name: str,
     plugins: Mapping[str, Convert],
 ) -> Program:
-    samples = [{}]  # type: list[dict[str, int]]
-    if looped:
-        samples = samples_of(looped, lambda s: traced.takes({**traced.sizes, **s}))
+    if not looped:
+        return convert(_aligned_tape(traced, open_, {}), name, plugins)
+    samples = samples_of(looped, lambda s: traced.takes({**traced.sizes, **s}))
     tapes = [_aligned_tape(traced, open_, sizes) for sizes in samples]
     programs = [convert(tape, name, plugins) for tape in with_common_layers(tapes)]
-    if not looped:
-        return programs[0]
     try:
         return _unified(programs, samples)
     except Mismatch as mismatch:
+        for more in MORE:
+            with contextlib.suppress(Mismatch, *REFUSALS):
+                other = {symbol: n + more for symbol, n in looped.items()}
+                return _with_rows(traced, open_, other, name, plugins)
         names = ", ".join(looped)
         raise UnsupportedError(
             f"the steps over {names} are not a recurrence that is known: {mismatch}; fix the size "
             "(a plain number in the example), or use a link of L.NStep*"
         ) from None
+
+
+# An axis that has the size of a batch by chance is taken for it; other batches tell.
+MORE = (0, 3, 9)
+
+
+def _with_rows(
+    traced: Traced,
+    open_: dict[str, int],
+    looped: dict[str, int],
+    name: str,
+    plugins: Mapping[str, Convert],
+) -> Program:
+    """The program of a chain that takes the rows of arrays one by one, and joins them again."""
+    samples = samples_of(looped, lambda s: traced.takes({**traced.sizes, **s}))
+    tapes = with_common_layers([_aligned_tape(traced, open_, sizes) for sizes in samples])
+    programs = [
+        convert(tape, name, plugins, rows=sizes.values())
+        for tape, sizes in zip(tapes, samples, strict=True)
+    ]
+    return _unified(programs, samples)
 
 
 def _unified(programs: Sequence[Program], samples: Sequence[Sizes]) -> Program:

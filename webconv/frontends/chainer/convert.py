@@ -57,11 +57,16 @@ def check(tape: Tape, table: Mapping[str, Convert]) -> None:
 
 
 def convert(
-    tape: Tape, name: str, plugins: Mapping[str, Convert], plain: list[Call] | None = None
+    tape: Tape,
+    name: str,
+    plugins: Mapping[str, Convert],
+    plain: list[Call] | None = None,
+    rows: Collection[int] = (),
 ) -> Program:
     """The program of a tape; sizes in shapes of its inputs may be symbols.
 
-    `plain` is filled with the calls that have to do with no sequence of a list.
+    `plain` is filled with the calls that have to do with no sequence of a list. Arrays of one of
+    the sizes `rows` that are taken apart are lists too.
     """
     import webconv.frontends.chainer.functions  # noqa: F401  (fills the table)
 
@@ -74,7 +79,7 @@ def convert(
             counted = of_lengths(leaf, [*lists.values()])
             values[leaf.value] = counted or _leaf(leaf, tape.counted)
     made: dict[Hashable, Value] = {}
-    known = Lists([*lists.values()], tape.calls)
+    known = Lists([*lists.values()], tape.calls, rows)
     for call in tape.calls:
         outputs = _apply(table[call.name], call, values, made, known)
         met = [*(values[n] for n in call.inputs), *outputs]

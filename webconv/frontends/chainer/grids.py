@@ -24,7 +24,7 @@ def product(call: Call, a: Ragged | Value, b: Ragged | Value) -> Ragged | None:
         return None
     turn_a, turn_b = bool(at["transa"]), bool(at["transb"])
     if isinstance(b, Value):
-        plain = a.rows in (MANY, ONE) and a.rank == 2 and not turn_a and b.type.rank == 2
+        plain = a.rows in (MANY, ONE, BARE) and a.rank == 2 and not turn_a and b.type.rank == 2
         return _like(a, _times(a.values, b, turn_b)) if plain else None
     if a.rows == TURNED or b.rows == TURNED:
         a, turn_a = _straight(a, turn_a)
@@ -97,11 +97,20 @@ def _with_own(a: Ragged, b: Ragged, turn_a: bool, turn_b: bool) -> Ragged | None
     return _like(a, common.squeeze(_times(row, own, turn_b), 1)) if b.rank == 2 else None
 
 
+def _of_arrays(a: Ragged, b: Ragged, turn_a: bool, turn_b: bool) -> Ragged | None:
+    """Products of matrices that the sequences have."""
+    if (a.rank, b.rank) != (2, 2):
+        return None
+    left = common.swap_axes(a.values, 1, 2) if turn_a else a.values
+    return _like(a, _times(left, of_count(b.values, a.layout), turn_b))
+
+
 PRODUCTS: Mapping[tuple[str, str], Callable[[Ragged, Ragged, bool, bool], Ragged | None]] = {
     (MANY, MANY): _of_rows,
     (GRID, MANY): _with_rows,
     (MANY, BARE): _with_own,
     (MANY, ONE): _with_own,
+    (BARE, BARE): _of_arrays,
 }
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from webconv.frontends import common
 from webconv.ir import dims, graph, ops
 from webconv.ir.dims import Dim
@@ -64,6 +66,12 @@ class Layout:
         sign = "and" if rows > 0 else "less"
         name, total = f"{self.name}_{sign}_{abs(rows)}", self.total + rows * self.count
         return Layout(name, lengths, total, example, self.source, self.more + rows)
+
+
+def rows_layout(count: int) -> Layout:
+    """The rows of an array one by one, which are no sequences of several lengths."""
+    none = graph.constant(np.zeros(count, np.int32))
+    return Layout("rows", none, 0, (0,) * count)
 
 
 def each(values: Value, which: Value) -> Value:

@@ -18,12 +18,13 @@ from webconv.frontends.chainer.by_sequence import BESIDE, by_sequence
 from webconv.frontends.chainer.functions.n_step import layers, split_states
 from webconv.frontends.chainer.items import BARE, MANY, ONE, REFUSED, Item, Ragged
 from webconv.frontends.chainer.iterated import index_of, indexed
-from webconv.frontends.chainer.packing import Layout, Part, filled, joined, packed
+from webconv.frontends.chainer.packing import Layout, Part, filled, joined, packed, rows_layout
 from webconv.frontends.chainer.registry import Applied, Convert
 from webconv.frontends.chainer.shaped import SHAPES
 from webconv.frontends.chainer.sites import LENGTH, Given, Length, Site
 from webconv.frontends.chainer.tape import Call, Leaf
 from webconv.ir import dims, dtypes, graph, ops
+from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Value
@@ -65,11 +66,16 @@ INSTEAD = {
 class Lists:
     """The lists of a chain, and what has been made of them.
 
-    `least` has the rows that the sequences of an input need at least, if more than one.
+    Arrays with a first axis of one of the sizes `rows` are lists of what they hold, where a chain
+    takes it one by one. `least` has the rows that the sequences of an input need at least, if more
+    than one.
     """
 
-    def __init__(self, lists: Sequence[Ragged], calls: Sequence[Call] = ()) -> None:
+    def __init__(
+        self, lists: Sequence[Ragged], calls: Sequence[Call] = (), rows: Collection[int] = ()
+    ) -> None:
         self._calls = calls
+        self._rows: dict[Dim, Layout] = {n: rows_layout(n) for n in rows}
         self._indexed = indexed(calls)
         self._layouts: dict[Any, Layout] = {r.layout.total: r.layout for r in lists}
         self._made: dict[tuple[Any, ...], list[Ragged]] = {}
@@ -99,7 +105,8 @@ class Lists:
             return None
         if any(v.of is not of for v in items):
             return None
-        if call.name == "NStep" and of.rows == MANY and not at["transposed"]:
+        sequences = of.rows == MANY or (of.rows, of.rank) == (BARE, 2)
+        if call.name == "NStep" and sequences and not at["transposed"]:
             return []
         if rest:
             return None
@@ -112,8 +119,11 @@ class Lists:
             return [common.move_axis(of.values, 0, at["axis"])]
         if call.name == "Stack" and of.rows == ONE and at["axis"] == 0:
             return [common.expand_dims(of.values, 1)]
-        if call.name == "PadSequence" and of.rows == MANY and at["length"] is None:
-            return [filled(of.values, of.layout, float(at["padding"]))[0]]
+        if call.name == "PadSequence" and at["length"] is None:
+            if of.rows == BARE and of.rank:
+                return [of.values]
+            if of.rows == MANY:
+                return [filled(of.values, of.layout, float(at["padding"]))[0]]
         return None
 
     def _single(
@@ -243,7 +253,10 @@ class Lists:
     def _separated(self, call: Call, x: Value | Item) -> Sequence[Item] | None:
         """A list again, of rows that were joined, or of a row for each sequence."""
         assert isinstance(x, Value)
-        if not x.shape or call.attributes.get("axis") != 0:
+        axis: Any = call.attributes.get("axis")
+        if call.name == "Separate" and x.shape[axis] in self._rows:
+            x, axis = common.move_axis(x, axis, 0), 0
+        if not x.shape or axis != 0:
             return None
         if call.name == "SplitAxis" and call.attributes["indices"] is not None:
             layout = self._layouts.get(x.shape[0])
@@ -261,7 +274,8 @@ class Lists:
 
     def _counted(self, x: Value) -> Layout | None:
         """The list that has as many sequences as x has rows."""
-        return next((v for v in self._layouts.values() if v.count == x.shape[0]), None)
+        known = next((v for v in self._layouts.values() if v.count == x.shape[0]), None)
+        return known or self._rows.get(x.shape[0])
 
     def _row(self, call: Call, x: Value | Item) -> Sequence[Item] | None:
         """The row of a sequence, where a loop takes them all: `for h, y in zip(last, ys)`."""
@@ -280,6 +294,11 @@ class Lists:
     ) -> Sequence[Value | Item]:
         """Recurrent layers: final states, then the sequences."""
         states, weights = split_states(call.attributes["given"], rest)
+        if xs.rows == BARE:
+            y, finals = layers(
+                Applied(call, made), common.swap_axes(xs.values, 0, 1), None, states, weights
+            )
+            return [*finals, *Ragged(common.swap_axes(y, 0, 1), xs.layout, BARE).items]
         x, mask = filled(xs.values, xs.layout, 0.0, time_first=True)
         y, finals = layers(Applied(call, made), x, mask, states, weights)
         return [*finals, *Ragged(packed(y, xs.layout, time_first=True), xs.layout).items]

@@ -48,6 +48,10 @@ def _graph(graphs: Sequence[Graph], samples: Sequence[Sample]) -> Graph:
         new = _node(nodes, samples, values)
         values |= dict(zip(nodes[0].outputs, new, strict=True))
     g = graphs[0]
+    # What no operator reads has sizes too.
+    for name, value in g.inputs.items():
+        if value not in values:
+            values[value] = _node([own.inputs[name].node for own in graphs], samples, values)[0]
     groups = []
     for group in (g.inputs, g.outputs, g.reads, g.writes):
         groups.append({name: values.get(v, v) for name, v in group.items()})
