@@ -16,7 +16,7 @@ from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Value
 
 
-def _axes(x: Value, data_format: str | None) -> tuple[int, int]:
+def spatial_axes(x: Value, data_format: str | None) -> tuple[int, int]:
     """The axes of height and width."""
     if x.type.rank not in (3, 4):
         raise ShapeError(f"the input must have 3 or 4 axes, but it is {x.type}")
@@ -45,7 +45,7 @@ def resizing(
     data_format: DataFormat = None,
 ) -> Value:
     """Images of height x width; distorted, or cropped or padded before to keep their ratio."""
-    axes = _axes(x, data_format)
+    axes = spatial_axes(x, data_format)
     x = common.cast(x, layer.dtype)
     if crop_to_aspect_ratio:
         x = _cropped_to_ratio(x, axes, height, width)
@@ -81,7 +81,7 @@ def center_crop(
     layer: Layer, x: Value, *, height: Positive, width: Positive, data_format: DataFormat = None
 ) -> Value:
     """The middle of images; those that are too small are cropped to the ratio and resized."""
-    axes = _axes(x, data_format)
+    axes = spatial_axes(x, data_format)
     x = common.cast(x, layer.dtype)
     sizes = tuple(x.shape[a] for a in axes)
     small = any(
@@ -109,7 +109,7 @@ def random_crop(
     x = common.cast(x, layer.dtype)
     if layer.dialect.major == 3:
         return x
-    return smart_resize(x, _axes(x, data_format), height, width)
+    return smart_resize(x, spatial_axes(x, data_format), height, width)
 
 
 def auto_contrast(layer: Layer, x: Value, *, value_range: tuple[float, float] = (0, 255)) -> Value:

@@ -1,7 +1,8 @@
 """Resizing along axes by a kernel: nearest, bilinear, bicubic and Lanczos, as Keras computes them.
 
-Output element i lies at (i + 1/2) n / m - 1/2 of an input of n elements (half-pixel centres). Its
-value is the mean of the elements around, weighted by the kernel of their distance; what lies
+Output element i of m lies at (i + 1/2) n / m - 1/2 of an input of n elements (half-pixel centres);
+TensorFlow 1 has it at i n / m (asymmetric) or i (n - 1) / (m - 1) (aligned corners). Its value is
+the mean of the elements around, weighted by the kernel of their distance; what lies
 outside counts for nothing, and the weights are divided by their sum. Compare `jax.image.resize`.
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from webconv.frontends import common
 from webconv.frontends.common import scalar
-from webconv.ir import dtypes, ops
+from webconv.ir import dims, dtypes, ops
 from webconv.ir.dims import Dim
 from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Value
@@ -23,6 +24,7 @@ from webconv.ir.graph import Value
 # Indices and weights of more elements than this are computed where the model runs.
 FOLDED_SIZE = 1 << 16
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"]
+Coordinates = Literal["half_pixel", "asymmetric", "align_corners"]
 
 
 def _triangle(x: Value) -> Value:
@@ -74,26 +76,29 @@ def resize(
     sizes: Mapping[int, Dim],
     interpolation: str,
     antialias: bool = False,
-    half_pixel: bool = True,
+    coordinates: Coordinates = "half_pixel",
+    parts: int | None = None,
 ) -> Value:
-    """x with some axes resized to `sizes`."""
+    """x with some axes resized to `sizes`; places are rounded to so many parts of an element."""
     for axis, size in sizes.items():
         if x.shape[axis] == size:
             continue
         if interpolation == "nearest":
-            x = _nearest(x, axis, size)
+            x = _nearest(x, axis, size, coordinates)
         else:
-            x = _resize_axis(x, axis, size, KERNELS[interpolation], antialias, half_pixel)
+            x = _resize_axis(x, axis, size, KERNELS[interpolation], antialias, coordinates, parts)
     return x
 
 
-def _nearest(x: Value, axis: int, size: Dim) -> Value:
-    """Element floor((i + 1/2) n / m), computed in integers."""
-    odd = _whole(size, 2, 1)
-    index = ops.Div()(
-        ops.Mul()(odd, common.size_value(x.shape[axis])),
-        ops.Mul()(common.size_value(size), scalar(2, odd)),
-    )
+def _nearest(x: Value, axis: int, size: Dim, coordinates: Coordinates) -> Value:
+    """Element floor((i + 1/2) n / m), floor(i n / m) or floor(i (n - 1) / (m - 1) + 1/2), computed
+    in integers."""
+    n, odd, last = x.shape[axis], int(coordinates == "half_pixel"), coordinates == "align_corners"
+    n, size_or_last = (n - 1, dims.maximum(size - 1, 1)) if last else (n, size)
+    twice = ops.Mul()(_whole(size, 2, odd), common.size_value(n))
+    if last:
+        twice = ops.Add()(twice, common.size_value(size_or_last))
+    index = ops.Div()(twice, common.size_value(2 * size_or_last))
     return ops.Gather(axis)(x, common.folded(index, FOLDED_SIZE))
 
 
@@ -109,25 +114,31 @@ def _resize_axis(
     size: Dim,
     kernel: tuple[Callable[[Value], Value], int],
     antialias: bool,
-    half_pixel: bool,
+    coordinates: Coordinates,
+    parts: int | None,
 ) -> Value:
     n = x.shape[axis]
-    scale = _ratio(n, size)
+    corners = coordinates == "align_corners"
+    scale = _ratio(n - 1, dims.maximum(size - 1, 1)) if corners else _ratio(n, size)
     wide = 1.0
     if antialias:
         if not isinstance(n, int) or not isinstance(size, int):
             raise UnsupportedError("antialias needs sizes that are known when converting")
         wide = max(n / size, 1.0)
     i = common.cast(ops.Iota(size)(), dtypes.f32)
-    if half_pixel:
+    if coordinates == "half_pixel":
         at = ops.Affine(1.0, -0.5)(ops.Mul()(ops.Affine(1.0, 0.5)(i), scale))
     else:
         at = ops.Mul()(i, scale)
     function, radius = kernel
+    whole = ops.Floor()(at)
+    if parts is not None:
+        rest = ops.Round()(ops.Affine(float(parts))(ops.Sub()(at, whole)))
+        at = ops.Add()(whole, ops.Affine(1 / parts)(rest))
     reach = math.ceil(radius * wide)
     if reach > 1024:
         raise ShapeError(f"resizing an axis of {n} to {size} needs too wide a kernel")
-    first = common.cast(ops.Floor()(at), dtypes.i32)
+    first = common.cast(whole, dtypes.i32)
     last = ops.Sub()(common.size_value(n), scalar(1, first))
     taps = []
     for k in range(1 - reach, reach + 1):

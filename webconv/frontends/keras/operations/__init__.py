@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from webconv.frontends.keras.operations import elementwise, neural, reductions, shapes, tensorflow
+from webconv.frontends.keras.operations import (
+    elementwise,
+    images,
+    neural,
+    reductions,
+    shapes,
+    tensorflow,
+)
 from webconv.frontends.keras.tree import Rule
 
-FAMILIES = (elementwise, reductions, shapes, neural)
+FAMILIES = (elementwise, reductions, shapes, neural, images)
 RULES: Mapping[str, Rule] = {
     **{f"op:{k}": v for family in FAMILIES for k, v in family.RULES.items()},
     **tensorflow.RULES,

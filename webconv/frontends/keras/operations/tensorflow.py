@@ -11,9 +11,11 @@ from webconv.frontends import common
 from webconv.frontends.keras.errors import shown
 from webconv.frontends.keras.operations import (
     elementwise,
+    images,
     neural,
     reductions,
     shapes,
+    tensorflow_images,
     tensorflow_only,
 )
 from webconv.frontends.keras.schema import convert, parameters
@@ -23,13 +25,27 @@ from webconv.ir.graph import Value
 
 OPERATIONS = {
     **tensorflow_only.RULES,
+    **tensorflow_images.RULES,
+    **images.RULES,
     **elementwise.RULES,
     **reductions.RULES,
     **shapes.RULES,
     **neural.RULES,
 }
 XY = ("x", "y")
-A, AXIS = ("x",), {"axis": "axis", "keepdims": "keepdims"}
+A = ("x",)
+
+
+def same(*names: str) -> Mapping[str, str]:
+    """Arguments that both call the same."""
+    return dict(zip(names, names, strict=True))
+
+
+AXIS = same("axis", "keepdims")
+WINDOWS = same("ksize", "strides", "padding")
+CENTRES = ("align_corners", "half_pixel_centers")
+BOX = ("offset_height", "offset_width", "target_height", "target_width")
+MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 # The TensorFlow function -> our operation, its tensors in order, and its other arguments.
 FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, str]]] = {
     "__operators__.add": ("Add", XY, {}),
@@ -81,6 +97,23 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, str]]] = {
     "math.ceil": ("Ceil", A, {}),
     "math.round": ("Round", A, {}),
     "math.erf": ("Erf", A, {}),
+    "math.erfc": ("Erfc", A, {}),
+    "math.expm1": ("Expm1", A, {}),
+    "math.tan": ("Tan", A, {}),
+    "math.asin": ("Arcsin", A, {}),
+    "math.acos": ("Arccos", A, {}),
+    "math.atan": ("Arctan", A, {}),
+    "math.atan2": ("Arctan2", ("y", "x"), {}),
+    "math.sinh": ("Sinh", A, {}),
+    "math.cosh": ("Cosh", A, {}),
+    "math.asinh": ("Arcsinh", A, {}),
+    "math.acosh": ("Arccosh", A, {}),
+    "math.atanh": ("Arctanh", A, {}),
+    "math.is_nan": ("Isnan", A, {}),
+    "math.is_inf": ("Isinf", A, {}),
+    "math.is_finite": ("Isfinite", A, {}),
+    "math.logical_xor": ("LogicalXor", XY, {}),
+    "math.log_sigmoid": ("LogSigmoid", A, {}),
     "math.reciprocal": ("Reciprocal", A, {}),
     "math.reduce_sum": ("Sum", ("input_tensor",), AXIS),
     "math.reduce_mean": ("Mean", ("input_tensor",), AXIS),
@@ -92,9 +125,11 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, str]]] = {
     "math.reduce_variance": ("Var", ("input_tensor",), AXIS),
     "math.reduce_std": ("Std", ("input_tensor",), AXIS),
     "math.reduce_logsumexp": ("Logsumexp", ("input_tensor",), AXIS),
+    "math.reduce_euclidean_norm": ("Norm", ("input_tensor",), AXIS),
+    "math.count_nonzero": ("CountNonzero", ("input",), {"axis": "axis"}),
     "math.argmax": ("Argmax", ("input",), {"axis": "axis"}),
     "math.argmin": ("Argmin", ("input",), {"axis": "axis"}),
-    "math.cumsum": ("Cumsum", A, {"axis": "axis"}),
+    "math.cumsum": ("RunningSum", A, same("axis", "exclusive", "reverse")),
     "math.l2_normalize": ("Normalize", A, {"axis": "axis"}),
     "math.top_k": ("TopK", ("input",), {"k": "k"}),
     "linalg.matmul": ("Matmul", ("a", "b"), {}),
@@ -130,15 +165,61 @@ FUNCTIONS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, str]]] = {
     "reverse": ("Flip", ("tensor",), {"axis": "axis"}),
     "pad": ("Pad", ("tensor", "constant_values"), {"paddings": "pad_width", "mode": "mode"}),
     "roll": ("Roll", ("input",), {"shift": "shift", "axis": "axis"}),
-    "sort": ("Sort", ("values",), {"axis": "axis"}),
+    "sort": ("SortBy", ("values",), same("axis", "direction")),
+    "argsort": ("ArgsortBy", ("values",), same("axis", "direction")),
     "norm": ("Norm", ("tensor",), {"ord": "ord", **AXIS}),
-    "gather": ("Take", ("params", "indices"), {"axis": "axis"}),
-    "one_hot": ("OneHot", ("indices",), {"depth": "num_classes"}),
+    "gather": ("GatherBatches", ("params", "indices"), same("axis", "batch_dims")),
+    "nn.embedding_lookup": ("GatherBatches", ("params", "ids"), {}),
+    "one_hot": ("OneHotOf", ("indices",), same("depth", "on_value", "off_value", "axis", "dtype")),
     "zeros_like": ("ZerosLike", ("input",), {}),
     "ones_like": ("OnesLike", ("input",), {}),
+    "zeros": ("Zeros", ("shape",), same("dtype")),
+    "ones": ("Ones", ("shape",), same("dtype")),
+    "fill": ("Filled", ("dims", "value"), {}),
+    "ensure_shape": ("EnsureShape", A, same("shape")),
+    "sequence_mask": ("SequenceMask", ("lengths", "maxlen"), same("dtype")),
+    "strided_slice": ("StridedSlice", ("input_",), same("begin", "end", "strides", *MASKS)),
+    "nn.dropout": ("DropoutNow", A, same("rate")),
+    "image.resize": ("ResizeImages", ("images", "size"), same("method", "antialias")),
+    "image.resize_images": ("ResizeV1", ("images", "size"), same("method", *CENTRES)),
+    "image.resize_bilinear": ("ResizeV1", ("images", "size"), same(*CENTRES)),
+    "image.resize_nearest_neighbor": ("ResizeNearestV1", ("images", "size"), same(*CENTRES)),
+    "image.rgb_to_grayscale": ("RGBToGrayscale", ("images",), {}),
+    "image.flip_left_right": ("FlipLeftRight", ("image",), {}),
+    "image.flip_up_down": ("FlipUpDown", ("image",), {}),
+    "image.crop_to_bounding_box": ("CropBox", ("image",), same(*BOX)),
+    "image.pad_to_bounding_box": ("PadBox", ("image",), same(*BOX)),
+    "image.central_crop": ("CentralCrop", ("image",), same("central_fraction")),
+    "image.per_image_standardization": ("Standardized", ("image",), {}),
+    "image.adjust_brightness": ("Add", ("image", "delta"), {}),
+    "nn.depth_to_space": ("DepthToSpace", ("input",), same("block_size")),
+    "nn.space_to_depth": ("SpaceToDepth", ("input",), same("block_size")),
+    "nn.local_response_normalization": (
+        "LocalResponse",
+        ("input",),
+        same("depth_radius", "bias", "alpha", "beta"),
+    ),
+    **{f"nn.max_pool{d}": ("MaxPoolNHWC", ("input",), WINDOWS) for d in ("", "1d", "2d", "3d")},
+    **{f"nn.avg_pool{d}": ("AveragePoolNHWC", ("input",), WINDOWS) for d in ("", "1d", "2d", "3d")},
+    "nn.conv2d": ("ConvNHWC", ("input", "filter"), same("strides", "padding", "dilations")),
+    "nn.depthwise_conv2d": (
+        "DepthwiseNHWC",
+        ("input", "filter"),
+        same("strides", "padding", "dilations"),
+    ),
 }
 # Arguments that change nothing, or whose defaults are what we do.
-IGNORED = frozenset(("name", "dtype", "output_type", "out_type", "validate_indices", "message"))
+IGNORED = frozenset(
+    (
+        *("name", "dtype", "output_type", "out_type", "validate_indices", "message", "stable"),
+        *("partition_strategy", "use_cudnn_on_gpu"),
+    )
+)
+CHANNELS_LAST = ("NWC", "NHWC", "NDHWC")
+# Why a function has no rule of its own.
+REASONS = {
+    "einsum": "the file has only the first of its operands; use the layer EinsumDense or Dot",
+}
 
 
 def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -> Any:
@@ -147,7 +228,8 @@ def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -
     plain = function.removeprefix("compat.v1.")
     found = FUNCTIONS.get(plain)
     if found is None:
-        raise UnsupportedError(f"TensorFlow function {shown(function)} is not supported")
+        reason = f": {REASONS[plain]}" if plain in REASONS else ""
+        raise UnsupportedError(f"TensorFlow function {shown(function)} is not supported{reason}")
     name, tensor_names, others = found
     if name == "Reshape" and any(isinstance(v, Value) for v in flatten(arguments.get("shape"))):
         name, tensor_names = "ReshapeTo", ("tensor", "shape")
@@ -163,6 +245,8 @@ def tf_op_lambda(layer: Layer, *tensors: Any, function: str, **arguments: Any) -
         target = others.get(key)
         if target is not None:
             keywords[target] = _keyword(key, value, known[target][1])
+        elif key == "data_format" and value in CHANNELS_LAST:
+            continue
         elif key not in IGNORED and value is not None and value is not False:
             raise UnsupportedError(f"{function}: argument {key} {shown(value)} is not supported")
     return rule.function(layer, *values, **keywords)
@@ -198,13 +282,6 @@ def _split(values: list[Any], given: dict[str, Any]) -> Given:
     return values, given
 
 
-def _take(values: list[Any], given: dict[str, Any]) -> Given:
-    """Along the first axis, if none is given; batches of indices only where there are none."""
-    if given.get("batch_dims") == 0:
-        given = {k: v for k, v in given.items() if k != "batch_dims"}
-    return values, {"axis": 0, **given}
-
-
 def _pad(values: list[Any], given: dict[str, Any]) -> Given:
     """TensorFlow writes modes in capitals."""
     return values, given | {"mode": str(given.get("mode", "constant")).lower()}
@@ -220,7 +297,6 @@ def _norm(values: list[Any], given: dict[str, Any]) -> Given:
 SPECIAL: Mapping[str, Callable[[list[Any], dict[str, Any]], Given]] = {
     "Matmul": _matmul,
     "Split": _split,
-    "Take": _take,
     "Pad": _pad,
     "Norm": _norm,
 }

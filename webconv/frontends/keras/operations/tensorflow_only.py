@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
-from typing import Any
+from typing import Any, Literal
 
 from webconv.frontends import common
-from webconv.frontends.keras.operations.elementwise import tensor
+from webconv.frontends.keras.operations import shapes
+from webconv.frontends.keras.operations.elementwise import dtype_named, tensor
+from webconv.frontends.keras.operations.reductions import ordered
 from webconv.frontends.keras.operations.sizes import sizes_of
+from webconv.frontends.keras.schema import Positive
 from webconv.frontends.keras.tree import Layer, Rule
 from webconv.ir import dims, dtypes, ops
 from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Value
+from webconv.ir.op import normalise_axis
 
 
 def add_n(layer: Layer, inputs: list[Value]) -> Value:
@@ -82,6 +86,135 @@ def numbers(layer: Layer, start: Any, limit: Any = None, delta: Any = 1) -> Valu
     return made
 
 
+def filled(layer: Layer, shape: Any, value: Any, *, dtype: str | None = None) -> Value:
+    """One number everywhere; a size of the shape may be that of another tensor."""
+    number = tensor(value)
+    number = common.cast(number, dtype_named(dtype)) if dtype else number
+    return common.broadcast_to(number, tuple(sizes_of(shape)))
+
+
+def zeros(layer: Layer, shape: Any, *, dtype: str = "float32") -> Value:
+    """0 everywhere."""
+    return filled(layer, shape, 0, dtype=dtype)
+
+
+def ones(layer: Layer, shape: Any, *, dtype: str = "float32") -> Value:
+    """1 everywhere."""
+    return filled(layer, shape, 1, dtype=dtype)
+
+
+def ensure_shape(layer: Layer, x: Value, *, shape: tuple[int | None, ...]) -> Value:
+    """x, which has the shape that is told."""
+    pairs = zip(shape, x.shape, strict=False)
+    wrong = any(isinstance(n, int) and told not in (None, n) for told, n in pairs)
+    if len(shape) != x.type.rank or wrong:
+        raise ShapeError(f"{x.type} has not the shape {list(shape)}")
+    return x
+
+
+def sequence_mask(layer: Layer, lengths: Value, maxlen: Any, *, dtype: str = "bool") -> Value:
+    """Which of `maxlen` steps are there, for each length."""
+    (steps,) = sizes_of(maxlen)
+    place = common.cast(ops.Iota(steps)(), lengths.type.dtype)
+    return common.cast(ops.Less()(place, common.expand_dims(lengths, -1)), dtype_named(dtype))
+
+
+def strided_slice(
+    layer: Layer,
+    x: Value,
+    *,
+    begin: tuple[int, ...],
+    end: tuple[int, ...],
+    strides: tuple[int, ...] | None = None,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+) -> Value:
+    """x[begin:end:strides, ...]; a bit of a mask says what else stands at that place."""
+    parts: list[Any] = []
+    for k, (first, last) in enumerate(zip(begin, end, strict=True)):
+        bit = 1 << k
+        if ellipsis_mask & bit:
+            parts.append(...)
+        elif new_axis_mask & bit:
+            parts.append(None)
+        elif shrink_axis_mask & bit:
+            parts.append(first)
+        else:
+            start, stop = (
+                None if mask & bit else n for mask, n in ((begin_mask, first), (end_mask, last))
+            )
+            parts.append(slice(start, stop, strides[k] if strides else 1))
+    return shapes.get_item(layer, x, parts)
+
+
+Direction = Literal["ASCENDING", "DESCENDING"]
+
+
+def sort(layer: Layer, x: Any, *, axis: int = -1, direction: Direction = "ASCENDING") -> Value:
+    """Sorted upwards or downwards."""
+    return ordered(tensor(x), axis, direction == "DESCENDING")[0]
+
+
+def argsort(layer: Layer, x: Any, *, axis: int = -1, direction: Direction = "ASCENDING") -> Value:
+    """The indices that sort x; of equal elements the first comes first."""
+    return ordered(tensor(x), axis, direction == "DESCENDING")[1]
+
+
+def cumsum(
+    layer: Layer, x: Any, *, axis: int = 0, exclusive: bool = False, reverse: bool = False
+) -> Value:
+    """The running sum, from the end with `reverse`; of what is before with `exclusive`."""
+    value = tensor(x)
+    total: Value = ops.CumSum(normalise_axis(axis, value.type.rank), exclusive, reverse)(value)
+    return total
+
+
+def gather(
+    layer: Layer, x: Any, indices: Any, *, axis: int | None = None, batch_dims: int = 0
+) -> Value:
+    """Elements at indices along an axis; the first axes of both may be the same batch."""
+    value, where = tensor(x), common.cast(tensor(indices), dtypes.i32)
+    axis = batch_dims if axis is None else normalise_axis(axis, value.type.rank)
+    if batch_dims == 0:
+        return shapes.take(layer, value, where, axis=axis)
+    if batch_dims != axis or batch_dims < 0:
+        raise UnsupportedError(f"gather over axis {axis} with {batch_dims} axes of batches")
+    batch, n = dims.product(value.shape[:axis]), value.shape[axis]
+    first = ops.Mul()(ops.Iota(batch)(), common.size_value(n))
+    rows = common.reshape(where, (batch, dims.product(where.shape[axis:])))
+    flat = common.reshape(value, (batch * n, *value.shape[axis + 1 :]))
+    made = ops.Gather(0)(flat, ops.Add()(rows, common.expand_dims(first, 1)))
+    return common.reshape(made, (*where.shape, *value.shape[axis + 1 :]))
+
+
+def one_hot(
+    layer: Layer,
+    indices: Value,
+    *,
+    depth: Positive,
+    on_value: float = 1.0,
+    off_value: float = 0.0,
+    axis: int = -1,
+    dtype: str = "float32",
+) -> Value:
+    """`on_value` at each index along a new axis, `off_value` elsewhere."""
+    there = common.one_hot(common.cast(indices, dtypes.i32), depth, dtypes.bool_)
+    on, off = (common.cast(tensor(v), dtype_named(dtype)) for v in (on_value, off_value))
+    return common.move_axis(ops.Where()(there, on, off), -1, axis)
+
+
+def dropout(layer: Layer, x: Value, *, rate: float) -> Value:
+    """x if nothing is left out: the function does so whenever it is called."""
+    if rate:
+        raise UnsupportedError(
+            "it leaves out elements at random at inference too; use the layer Dropout"
+        )
+    return x
+
+
 RULES: Mapping[str, Rule] = {
     "AddN": Rule(add_n),
     "SquaredDifference": Rule(squared_difference),
@@ -92,4 +225,16 @@ RULES: Mapping[str, Rule] = {
     "ReshapeTo": Rule(reshape_to),
     "BroadcastAs": Rule(broadcast_to),
     "Numbers": Rule(numbers),
+    "Filled": Rule(filled),
+    "Zeros": Rule(zeros),
+    "Ones": Rule(ones),
+    "EnsureShape": Rule(ensure_shape),
+    "SequenceMask": Rule(sequence_mask),
+    "StridedSlice": Rule(strided_slice),
+    "SortBy": Rule(sort),
+    "ArgsortBy": Rule(argsort),
+    "RunningSum": Rule(cumsum),
+    "GatherBatches": Rule(gather),
+    "OneHotOf": Rule(one_hot),
+    "DropoutNow": Rule(dropout),
 }
