@@ -43,7 +43,8 @@ def bind_arguments(layer: Layer, args: Sequence[Any], kwargs: dict[str, Any]) ->
     if "initial_state" in known and args and isinstance(args[0], list) and len(args[0]) > 1:
         # Keras 2 passes initial states as further inputs.
         kwargs["initial_state"], args[0] = args[0][1:], args[0][0]
-    _fill_masks(known, names, args, kwargs)
+    if not layer.is_operation:
+        _fill_masks(known, names, args, kwargs)
     explicit = kwargs.get("mask")
     mask = explicit if isinstance(explicit, Tensor) else None
     first = args[0] if args else None

@@ -37,7 +37,8 @@ def _band_mask(t: Dim, s: Dim, width: int) -> Value:
     return ops.Less()(ops.Abs()(ops.Sub()(rows, columns)), graph.constant(np.int32(width)))
 
 
-def _all_of(masks: list[Value | None]) -> Value | None:
+def all_of(masks: list[Value | None]) -> Value | None:
+    """What all masks allow; None without any."""
     found: Value | None = None
     for mask in masks:
         if mask is not None:
@@ -114,7 +115,7 @@ def _attend(
     allowed = [None if value_mask is None else common.expand_dims(value_mask, -2)]
     if causal:
         allowed.append(common.expand_dims(causal_mask(scores.shape[-2], scores.shape[-1]), 0))
-    weights = _masked_softmax(scores, _all_of(allowed), zeros=False)
+    weights = _masked_softmax(scores, all_of(allowed), zeros=False)
     y = ops.MatMul()(weights, value)
     if query_mask is not None:
         y = ops.Where()(common.expand_dims(query_mask, -1), y, scalar(0, y))
@@ -173,13 +174,13 @@ def multi_head_attention(
     mask = _automatic_mask(
         query, value, axes, query_mask, value_mask, key_mask, use_causal_mask, sliding_window
     )
-    mask = _all_of([mask, _flat_mask(attention_mask, len(axes))])
+    mask = all_of([mask, _flat_mask(attention_mask, len(axes))])
     zeros = dropout > 0 or return_attention_scores or rank != 3
     zeros = zeros and layer.dialect.major == 3
     if layer.dialect.takes_masks:
         layer.tracer.forget_masks(query, value, key)
     q = ops.Mul()(q, scalar(1 / math.sqrt(key_dim), q))
-    y, weights = _heads(q, k, v, axes, mask, zeros)
+    y, weights = attend_by_heads(q, k, v, axes, mask, zeros)
     if use_gate:
         y = ops.Mul()(y, ops.Sigmoid()(_project(layer, "gate_dense", query)))
     tensor = Tensor(_project(layer, "output_dense", y), query_mask)
@@ -207,7 +208,7 @@ def _automatic_mask(
     masks.append(common.expand_dims(_band_mask(t, s, window), 0) if window else None)
     if len(axes) > 1 and any(m is not None for m in masks):
         raise ShapeError("masks of the inputs need a single attention axis")
-    return _all_of(masks)
+    return all_of(masks)
 
 
 def _flat_mask(mask: Value | None, axes: int) -> Value | None:
@@ -221,15 +222,25 @@ def _flat_mask(mask: Value | None, axes: int) -> Value | None:
     return common.reshape(mask, (*lead, dims.product(t), dims.product(s)))
 
 
-def _heads(
-    q: Value, k: Value, v: Value, axes: tuple[int, ...], mask: Value | None, zeros: bool
+def attend_by_heads(
+    q: Value,
+    k: Value,
+    v: Value,
+    axes: tuple[int, ...],
+    mask: Value | None,
+    zeros: bool,
+    bias: Value | None = None,
 ) -> tuple[Value, Value]:
-    """q [B, .., N, H] and k, v alike: what heads see, and the weights [B, .., N, T.., S..]."""
+    """q [B, .., N, H] and k, v alike: what heads see, and the weights [B, .., N, T.., S..].
+
+    `bias` is added to the scores.
+    """
     rank = q.type.rank
     free = [a for a in range(rank - 2) if a not in axes]
     order = [*free, rank - 2, *axes, rank - 1]
     flat = [_joined(common.transpose(x, order), len(free) + 1, len(axes)) for x in (q, k, v)]
     scores = ops.MatMul()(flat[0], common.swap_axes(flat[1], -2, -1))
+    scores = scores if bias is None else ops.Add()(scores, bias)
     if mask is not None:
         missing = scores.type.rank - mask.type.rank
         mask = common.reshape(mask, (*mask.shape[:-2], *[1] * missing, *mask.shape[-2:]))
@@ -280,7 +291,7 @@ def grouped_query_attention(
     )
     q = ops.Mul()(q, scalar(1 / math.sqrt(head_dim), q))
     zeros = dropout > 0 or return_attention_scores
-    y, weights = _heads(q, k, v, (1,), _all_of([mask, attention_mask]), zeros)
+    y, weights = attend_by_heads(q, k, v, (1,), all_of([mask, attention_mask]), zeros)
     if use_gate:
         y = ops.Mul()(y, ops.Sigmoid()(_project(layer, "gate_dense", query)))
     tensor = Tensor(_project(layer, "output_dense", y), query_mask)

@@ -30,7 +30,8 @@ def _flipped(layer: Layer, kernel: Array, rank: int) -> Array:
     return np.flip(kernel, tuple(range(rank))) if layer.dialect.flips_kernels else kernel
 
 
-def _channels(layer: Layer, x: Value) -> int:
+def known_channels(x: Value) -> int:
+    """The size of the last axis."""
     channels = x.shape[-1]
     if not isinstance(channels, int):
         raise ShapeError(f"the number of channels must be known, but it is {channels}")
@@ -42,7 +43,7 @@ def _finish(layer: Layer, y: Value, size: int, use_bias: bool) -> Value:
     return ops.Add()(y, layer.weight("bias", size)) if use_bias else y
 
 
-def _convolve(
+def convolve(
     x: Value,
     w: Value,
     strides: tuple[int, ...],
@@ -50,6 +51,7 @@ def _convolve(
     dilations: tuple[int, ...],
     groups: int,
 ) -> Value:
+    """x [N, spatial, I] convolved with w [spatial, I / groups, O]."""
     kernel = tuple(int(k) for k in w.shape[:-2] if isinstance(k, int))
     around = pads(padding, x.shape[1:-1], kernel, strides, dilations)
     return trimmed(ops.Conv(strides, dilations, around, groups)(x, w), x, padding, strides)
@@ -79,7 +81,7 @@ def _conv(rank: int) -> Callable[..., Value]:
             return _flipped(layer, layer.array("kernel", *kernel, None, filters), rank)
 
         def body(x: Value) -> Value:
-            y = _convolve(x, layer.constant("kernel", make), stride, padding, dilation, groups)
+            y = convolve(x, layer.constant("kernel", make), stride, padding, dilation, groups)
             return _finish(layer, y, filters, use_bias)
 
         return activation.apply(layer, in_channels_last(body, x, data_format, rank))
@@ -102,6 +104,26 @@ def _transpose_pads(
     return (before, max(after, 0)), max(-after, 0)
 
 
+def convolve_transposed(
+    x: Value,
+    w: Value,
+    strides: tuple[int, ...],
+    padding: str,
+    dilations: tuple[int, ...],
+    output_padding: int | tuple[int, ...] | None,
+) -> Value:
+    """The adjoint of a convolution with w [spatial, O, I], of x [N, spatial, I]."""
+    rank = len(strides)
+    extra: tuple[int | None, ...] = (None,) * rank
+    if output_padding is not None:
+        extra = per_axis(output_padding, rank, "output_padding")
+    kernel = [int(k) for k in w.shape[:-2] if isinstance(k, int)]
+    each = zip(kernel, strides, dilations, extra, strict=True)
+    made = [_transpose_pads((k - 1) * d + 1, s, padding, e) for k, s, d, e in each]
+    cut, added = zip(*made, strict=True)
+    return ops.ConvTranspose(strides, dilations, cut, added)(x, w)
+
+
 def _conv_transpose(rank: int) -> Callable[..., Value]:
     def conv_transpose(
         layer: Layer,
@@ -121,19 +143,14 @@ def _conv_transpose(rank: int) -> Callable[..., Value]:
         kernel = per_axis(kernel_size, rank, "kernel_size")
         stride = per_axis(strides, rank, "strides")
         dilation = per_axis(dilation_rate, rank, "dilation_rate")
-        extra: tuple[int | None, ...] = (None,) * rank
-        if output_padding is not None:
-            extra = per_axis(output_padding, rank, "output_padding")
-        each = zip(kernel, stride, dilation, extra, strict=True)
-        made = [_transpose_pads((k - 1) * d + 1, s, padding, e) for k, s, d, e in each]
-        cut, added = zip(*made, strict=True)
 
         def make() -> Array:
             return _flipped(layer, layer.array("kernel", *kernel, filters, None), rank)
 
         def body(x: Value) -> Value:
-            op = ops.ConvTranspose(stride, dilation, cut, added)
-            return _finish(layer, op(x, layer.constant("kernel", make)), filters, use_bias)
+            w = layer.constant("kernel", make)
+            y = convolve_transposed(x, w, stride, padding, dilation, output_padding)
+            return _finish(layer, y, filters, use_bias)
 
         return activation.apply(layer, in_channels_last(body, x, data_format, rank))
 
@@ -172,10 +189,10 @@ def _depthwise(rank: int) -> Callable[..., Value]:
         dilation = per_axis(dilation_rate, rank, "dilation_rate")
 
         def body(x: Value) -> Value:
-            channels = _channels(layer, x)
+            channels = known_channels(x)
             name = "depthwise_kernel"
             w = _depthwise_kernel(layer, name, kernel, channels, depth_multiplier)
-            y = _convolve(x, w, stride, padding, dilation, channels)
+            y = convolve(x, w, stride, padding, dilation, channels)
             return _finish(layer, y, channels * depth_multiplier, use_bias)
 
         return activation.apply(layer, in_channels_last(body, x, data_format, rank))
@@ -205,12 +222,12 @@ def _separable(rank: int) -> Callable[..., Value]:
         ones = (1,) * rank
 
         def body(x: Value) -> Value:
-            channels = _channels(layer, x)
+            channels = known_channels(x)
             name = "depthwise_kernel"
             w = _depthwise_kernel(layer, name, kernel, channels, depth_multiplier)
-            y = _convolve(x, w, stride, padding, dilation, channels)
+            y = convolve(x, w, stride, padding, dilation, channels)
             point = layer.weight("pointwise_kernel", *ones, channels * depth_multiplier, filters)
-            return _finish(layer, _convolve(y, point, ones, "valid", ones, 1), filters, use_bias)
+            return _finish(layer, convolve(y, point, ones, "valid", ones, 1), filters, use_bias)
 
         return activation.apply(layer, in_channels_last(body, x, data_format, rank))
 

@@ -18,7 +18,8 @@ from webconv.ir.op import Array, normalise_axis
 Axes = int | tuple[int, ...]
 
 
-def _sorted_axes(axis: Axes, x: Value) -> list[int]:
+def sorted_axes(axis: Axes, x: Value) -> list[int]:
+    """The axes counted from the front, in order."""
     axes = (axis,) if isinstance(axis, int) else axis
     return sorted({normalise_axis(a, x.type.rank) for a in axes})
 
@@ -59,7 +60,7 @@ def batch_normalization(
 
     These are what a mask is for.
     """
-    axes = _sorted_axes(axis, x)
+    axes = sorted_axes(axis, x)
     x = common.cast(x, layer.dtype) if not x.type.dtype.is_float else x
 
     def wide(name: str) -> Array:
@@ -79,6 +80,17 @@ def _sizes(x: Value, axes: Sequence[int]) -> list[int | None]:
     return [n if isinstance(n := x.shape[a], int) else None for a in axes]
 
 
+def layer_normalized(x: Value, axes: Sequence[int], epsilon: float, rms_scaling: bool) -> Value:
+    """(x - mean) / sqrt(variance + epsilon) over `axes`; with `rms_scaling` x stays where it is."""
+    if not rms_scaling:
+        return ops.Normalize(tuple(axes), epsilon)(x)
+    # Keras divides by the root of the variance here, not of the mean square.
+    mean = ops.ReduceMean(tuple(axes), True)(x)
+    middle = ops.Sub()(x, mean)
+    variance = ops.ReduceMean(tuple(axes), True)(ops.Mul()(middle, middle))
+    return ops.Div()(x, ops.Sqrt()(ops.Add()(variance, scalar(epsilon, x))))
+
+
 def layer_normalization(
     layer: Layer,
     x: Value,
@@ -90,15 +102,10 @@ def layer_normalization(
     rms_scaling: bool = False,
 ) -> Value:
     """(x - mean) / sqrt(variance + epsilon) over `axis`, scaled and shifted."""
-    axes = _sorted_axes(axis, x)
+    axes = sorted_axes(axis, x)
+    y = layer_normalized(x, axes, epsilon, rms_scaling)
     if rms_scaling:
-        # Keras divides by the root of the variance here, not of the mean square.
-        mean = ops.ReduceMean(tuple(axes), True)(x)
-        middle = ops.Sub()(x, mean)
-        variance = ops.ReduceMean(tuple(axes), True)(ops.Mul()(middle, middle))
-        y = ops.Div()(x, ops.Sqrt()(ops.Add()(variance, scalar(epsilon, x))))
         return _scaled(layer, y, axes, layer.array("gamma", *_sizes(x, axes)), None)
-    y = ops.Normalize(tuple(axes), epsilon)(x)
     gamma = layer.array("gamma", *_sizes(x, axes)) if scale else None
     beta = layer.array("beta", *_sizes(x, axes)) if center else None
     return _scaled(layer, y, axes, gamma, beta)
@@ -130,16 +137,21 @@ def group_normalization(
     return _scaled(layer, y, [axis], gamma, beta)
 
 
+def rms_normalized(x: Value, axes: Sequence[int], epsilon: float) -> Value:
+    """x / sqrt(mean(x^2) + epsilon) over `axes`."""
+    return ops.Normalize(tuple(axes), epsilon, center=False)(x)
+
+
 def rms_normalization(layer: Layer, x: Value, *, axis: Axes = -1, epsilon: float = 1e-6) -> Value:
     """x / sqrt(mean(x^2) + epsilon) * scale (Zhang 2019)."""
-    axes = _sorted_axes(axis, x)
-    y = ops.Normalize(tuple(axes), epsilon, center=False)(x)
+    axes = sorted_axes(axis, x)
+    y = rms_normalized(x, axes, epsilon)
     return _scaled(layer, y, axes, layer.array("scale", *_sizes(x, axes)), None)
 
 
 def unit_normalization(layer: Layer, x: Value, *, axis: Axes = -1) -> Value:
     """x divided by its Euclidean norm over `axis`."""
-    return l2_normalized(x, _sorted_axes(axis, x), 1e-12)
+    return l2_normalized(x, sorted_axes(axis, x), 1e-12)
 
 
 def l2_normalized(x: Value, axes: Sequence[int], least: float) -> Value:
@@ -159,7 +171,7 @@ def normalization(
 ) -> Value:
     """(x - mean) / sqrt(variance), or the way back with `invert`; adapted or given."""
     x = common.cast(x, layer.dtype)
-    kept = [] if axis is None else _sorted_axes(axis, x)
+    kept = [] if axis is None else sorted_axes(axis, x)
     centre, spread = (
         _statistic(layer, given, name, x, kept)
         for given, name in ((mean, "mean"), (variance, "variance"))
