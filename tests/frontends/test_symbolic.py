@@ -70,6 +70,23 @@ SEQUENCES = {
     "last": lambda x: x[:, -1],
     "shifted": lambda x: x[:, 1:] - x[:, :-1],
     "every other": lambda x: x[:, ::-2],
+    "attention without weights": lambda x: keras.ops.dot_product_attention(
+        *[L.Reshape((-1, 3, 1))(x)] * 3, is_causal=True
+    ),
+    "differences": lambda x: keras.ops.diff(x, 2, axis=1),
+    "median": lambda x: keras.ops.median(x, axis=(0, 1)),
+    "diagonal": lambda x: keras.ops.diagonal(keras.ops.matmul(x, x[0, 0]), -1),
+    "trace": lambda x: keras.ops.trace(x, 1, 1, 2),
+    "pieces": lambda x: keras.ops.array_split(x, 3, axis=1),
+    "block": lambda x: keras.ops.slice(x, (0, 1, 1), (1, 3, 2)),
+    "block replaced": lambda x: keras.ops.slice_update(x * 1, (0, 1, 1), x[:1, :2, :2]),
+    "grid": lambda x: keras.ops.meshgrid(x[0], x[:, 0, 0]),
+    "from the first to the last": lambda x: keras.ops.linspace(x[:, 0], x[:, -1], 4, axis=1),
+    "products": lambda x: keras.ops.kron(x, x[:1, :2]),
+    "missing": lambda x: keras.ops.nanmean(keras.ops.log(x), axis=(0, 1)),
+    "turned": lambda x: keras.ops.rot90(x, -1, axes=(1, 2)),
+    "vector product": lambda x: keras.ops.cross(x, x[:, ::-1]),
+    "diagonal of a batch": lambda x: keras.ops.diag(x[:, 0, 0], 1),
 }
 
 

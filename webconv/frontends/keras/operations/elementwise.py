@@ -176,17 +176,59 @@ def round_to(layer: Layer, x: Any, *, decimals: int = 0) -> Value:
     return ops.Affine(1 / factor)(y) if decimals else y
 
 
-def logaddexp(layer: Layer, x1: Any, x2: Any) -> Value:
-    """log(exp(x1) + exp(x2))."""
-    a, b = (floating(v) for v in promoted(x1, x2))
-    gap = ops.Neg()(ops.Abs()(ops.Sub()(a, b)))
-    return ops.Add()(ops.Max()(a, b), ops.Log1p()(ops.Exp()(gap)))
+def _log_of_sum(base: float) -> Callable[..., Value]:
+    def logaddexp(layer: Layer, x1: Any, x2: Any) -> Value:
+        """The logarithm of base^x1 + base^x2; two equal infinities stay what they are."""
+        a, b = (floating(v) for v in promoted(x1, x2))
+        gap = ops.Affine(-math.log(base))(ops.Abs()(ops.Sub()(a, b)))
+        gap = ops.Where()(ops.Equal()(a, b), scalar(0, a), gap)
+        more = ops.Log1p()(ops.Exp()(gap))
+        return ops.Add()(ops.Max()(a, b), ops.Affine(1 / math.log(base))(more))
+
+    return logaddexp
 
 
 def hypot(layer: Layer, x1: Any, x2: Any) -> Value:
     """sqrt(x1^2 + x2^2)."""
     a, b = (floating(v) for v in promoted(x1, x2))
     return ops.Sqrt()(ops.Add()(ops.Mul()(a, a), ops.Mul()(b, b)))
+
+
+def cbrt(x: Value) -> Value:
+    """The real cube root."""
+    root = ops.Pow()(ops.Abs()(x), scalar(1 / 3, x))
+    return ops.Mul()(ops.Sign()(x), root)
+
+
+def heaviside(layer: Layer, x1: Any, x2: Any) -> Value:
+    """0 for a negative x1, 1 for a positive one, x2 for 0; NaN stays."""
+    a, b = (floating(v) for v in promoted(x1, x2))
+    zero = scalar(0, a)
+    step = ops.Where()(ops.Equal()(a, zero), b, a)
+    step = ops.Where()(ops.Greater()(a, zero), scalar(1, a), step)
+    return ops.Where()(ops.Less()(a, zero), zero, step)
+
+
+def signbit(layer: Layer, x: Any) -> Value:
+    """True where the sign is negative, that of -0 too."""
+    value = tensor(x)
+    if value.type.dtype.is_float:
+        value = ops.BitCast(dtypes.i32)(common.cast(value, dtypes.f32))
+    elif value.type.dtype.kind == "b":
+        value = common.cast(value, dtypes.i32)
+    return ops.Less()(value, scalar(0, value))
+
+
+def sinc(x: Value) -> Value:
+    """sin(pi x) / (pi x), 1 at 0."""
+    zero, one = ops.Equal()(x, scalar(0, x)), scalar(1, x)
+    angle = ops.Affine(math.pi)(ops.Where()(zero, one, x))
+    return ops.Where()(zero, one, ops.Div()(ops.Sin()(angle), angle))
+
+
+def isreal(layer: Layer, x: Any) -> Value:
+    """True everywhere, for there are no complex numbers."""
+    return common.broadcast_to(graph.constant(np.bool_(True)), tensor(x).shape)
 
 
 def filled_like(value: float | None) -> Callable[..., Value]:
@@ -245,6 +287,7 @@ FLOAT: Mapping[str, Callable[[Value], Value]] = {
     "Arcsinh": _apply(ops.Asinh),
     "Arctan": _apply(ops.Atan),
     "Arctanh": _apply(ops.Atanh),
+    "Cbrt": cbrt,
     "Ceil": _apply(ops.Ceil),
     "Cos": _apply(ops.Cos),
     "Cosh": _apply(ops.Cosh),
@@ -255,6 +298,7 @@ FLOAT: Mapping[str, Callable[[Value], Value]] = {
     "Exp": _apply(ops.Exp),
     "Exp2": lambda x: ops.Exp()(ops.Affine(math.log(2))(x)),
     "Expm1": _apply(ops.Expm1),
+    "Fabs": _apply(ops.Abs),
     "Floor": _apply(ops.Floor),
     "Isfinite": isfinite,
     "Isinf": _apply(ops.IsInf),
@@ -268,6 +312,7 @@ FLOAT: Mapping[str, Callable[[Value], Value]] = {
     "Reciprocal": _apply(ops.Reciprocal),
     "Rsqrt": lambda x: ops.Reciprocal()(ops.Sqrt()(x)),
     "Sin": _apply(ops.Sin),
+    "Sinc": sinc,
     "Sinh": _apply(ops.Sinh),
     "Sqrt": _apply(ops.Sqrt),
     "Tan": _apply(ops.Tan),
@@ -297,7 +342,11 @@ RULES: Mapping[str, Rule] = {
     "LogicalAnd": Rule(_logical(ops.And)),
     "LogicalOr": Rule(_logical(ops.Or)),
     "LogicalXor": Rule(_logical(ops.Xor)),
-    "Logaddexp": Rule(logaddexp),
+    "Logaddexp": Rule(_log_of_sum(math.e)),
+    "Logaddexp2": Rule(_log_of_sum(2)),
+    "Heaviside": Rule(heaviside),
+    "Signbit": Rule(signbit),
+    "Isreal": Rule(isreal),
     "Hypot": Rule(hypot),
     "Clip": Rule(clip),
     "Where": Rule(where),
@@ -314,4 +363,6 @@ RULES: Mapping[str, Rule] = {
     "StopGradient": Rule(identity),
     "Real": Rule(identity),
     "Conjugate": Rule(identity),
+    "Conj": Rule(identity),
+    "Imag": Rule(filled_like(0)),
 }

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from webconv.frontends import common
 from webconv.frontends.common import scalar
-from webconv.frontends.keras.operations.elementwise import boolean, floating, tensor
+from webconv.frontends.keras.errors import shown
+from webconv.frontends.keras.operations.elementwise import (
+    boolean,
+    dtype_named,
+    floating,
+    isfinite,
+    tensor,
+)
 from webconv.frontends.keras.schema import Positive
 from webconv.frontends.keras.tree import Layer, Rule
-from webconv.ir import dtypes, ops
-from webconv.ir.errors import ShapeError, UnsupportedError
+from webconv.ir import dims, dtypes, ops
+from webconv.ir.errors import ModelFormatError, ShapeError, UnsupportedError
 from webconv.ir.graph import Value
 from webconv.ir.op import normalise_axis
 
@@ -26,10 +36,13 @@ def axes_of(axis: Axes, x: Value) -> tuple[int, ...]:
     return tuple(sorted({normalise_axis(a, x.type.rank) for a in axes}))
 
 
-def _summed(x: Value) -> Value:
-    """bool and small integers as i32, so that sums do not wrap."""
-    small = x.type.dtype.kind == "b" or (x.type.dtype.is_integer and x.type.dtype.bits < 32)
-    return common.cast(x, dtypes.i32) if small else x
+def summed(x: object) -> Value:
+    """`x`, bool and small integers with 32 bits, so that sums do not wrap."""
+    value = tensor(x)
+    dtype = value.type.dtype
+    if dtype.is_float or (dtype.kind != "b" and dtype.bits >= 32):
+        return value
+    return common.cast(value, dtypes.u32 if dtype.kind == "u" else dtypes.i32)
 
 
 def _reduce(op: type[Any], prepare: Callable[[object], Value]) -> Callable[..., Value]:
@@ -73,6 +86,7 @@ def logsumexp(layer: Layer, x: Any, *, axis: Axes = None, keepdims: bool = False
     value = floating(x)
     axes = axes_of(axis, value)
     top = ops.ReduceMax(axes, True)(value)
+    top = ops.Where()(isfinite(top), top, scalar(0, top))
     total = ops.ReduceSum(axes, True)(ops.Exp()(ops.Sub()(value, top)))
     out = ops.Add()(ops.Log()(total), top)
     return out if keepdims else common.squeeze(out, *axes)
@@ -90,11 +104,26 @@ def _arg(op: type[Any]) -> Callable[..., Value]:
     return arg
 
 
-def cumsum(layer: Layer, x: Any, *, axis: int | None = None, dtype: str | None = None) -> Value:
-    """The running sum."""
-    value = _summed(tensor(x))
-    value = common.reshape(value, [-1]) if axis is None else value
-    return ops.CumSum(normalise_axis(axis or 0, value.type.rank))(value)
+def prod(
+    layer: Layer, x: Any, *, axis: Axes = None, keepdims: bool = False, dtype: str | None = None
+) -> Value:
+    """The product, computed in `dtype`."""
+    value = common.cast(tensor(x), dtype_named(dtype)) if dtype else summed(x)
+    return ops.ReduceProd(axes_of(axis, value), keepdims)(value)
+
+
+def _running(op: type[Any]) -> Callable[..., Value]:
+    def running(
+        layer: Layer, x: Any, *, axis: int | None = None, dtype: str | None = None
+    ) -> Value:
+        """What is up to each element combined, in `dtype`."""
+        value = tensor(x)
+        wanted = dtype_named(dtype) if dtype else value.type.dtype
+        value = common.cast(value, dtypes.i32 if wanted.kind == "b" else wanted)
+        value = common.reshape(value, [-1]) if axis is None else value
+        return op(normalise_axis(axis or 0, value.type.rank))(value)
+
+    return running
 
 
 def ordered(x: Value, axis: int, largest: bool) -> list[Value]:
@@ -113,6 +142,75 @@ def argsort(layer: Layer, x: Any, *, axis: int | None = -1) -> Value:
     value = tensor(x)
     value = common.reshape(value, [-1]) if axis is None else value
     return ordered(value, -1 if axis is None else axis, False)[1]
+
+
+def _of_sorted(
+    x: Any, axis: Axes, keepdims: bool, pick: Callable[[Value], list[Value]]
+) -> list[Value]:
+    """What `pick` makes of the elements over `axis`, sorted along the last; NaN if one is."""
+    value = floating(x)
+    axes = axes_of(axis, value)
+    rest = [a for a in range(value.type.rank) if a not in axes]
+    shape = [value.shape[a] for a in rest]
+    joined = common.transpose(value, [*rest, *axes])
+    joined = common.reshape(joined, (*shape, dims.product(value.shape[a] for a in axes)))
+    ascending = ordered(joined, -1, False)[0]
+    last = common.at(ascending, -1, -1)
+    found = [ops.Where()(ops.IsNaN()(last), last, y) for y in pick(ascending)]
+    kept = [1 if a in axes else n for a, n in enumerate(value.shape)]
+    return [common.reshape(y, kept) if keepdims else y for y in found]
+
+
+def median(layer: Layer, x: Any, *, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The middle, or the mean of the two elements there."""
+
+    def middle(ascending: Value) -> list[Value]:
+        n = ascending.shape[-1]
+        two = [common.at(ascending, -1, dims.floordiv(k, 2)) for k in (n - 1, n)]
+        return [ops.Affine(0.5)(ops.Add()(*two))]
+
+    return _of_sorted(x, axis, keepdims, middle)[0]
+
+
+def _quantile(whole: float) -> Callable[..., Value]:
+    def quantile(
+        layer: Layer,
+        x: Any,
+        q: Any,
+        *,
+        axis: Axes = None,
+        method: Literal["linear"] = "linear",
+        keepdims: bool = False,
+    ) -> Value:
+        """What shares q of `whole` lie below, interpolated; a list of q makes a first axis."""
+        shares = common.folded(tensor(q)).constant
+        if shares is None or shares.ndim > 1:
+            raise UnsupportedError("q must be a number or a list, known when converting")
+        shares = shares.astype(np.float64) / whole
+        if not ((shares >= 0) & (shares <= 1)).all():
+            raise ModelFormatError(f"q must lie in [0, {whole}], but it is {shown(q)}")
+
+        def pick(ascending: Value) -> list[Value]:
+            return [_interpolated(ascending, share) for share in shares.reshape(-1).tolist()]
+
+        found = _of_sorted(x, axis, keepdims, pick)
+        return common.stack(found, 0) if shares.ndim else found[0]
+
+    return quantile
+
+
+def _interpolated(ascending: Value, share: float) -> Value:
+    """Between the two elements of the last axis that are nearest to `share` of the way."""
+    n = ascending.shape[-1]
+    if not isinstance(n, int):
+        raise UnsupportedError(f"quantiles need a size known when converting, but it is {n}")
+    below = math.floor(share * (n - 1))
+    part = share * (n - 1) - below
+    low = common.at(ascending, -1, below)
+    if not part:
+        return low
+    high = common.at(ascending, -1, below + 1)
+    return ops.Add()(ops.Affine(1 - part)(low), ops.Affine(part)(high))
 
 
 def top_k(layer: Layer, x: Any, *, k: Positive, sorted: bool = True) -> Any:
@@ -198,8 +296,8 @@ def require_one_axis(axes: tuple[int, ...]) -> int:
 
 
 RULES: Mapping[str, Rule] = {
-    "Sum": Rule(_reduce(ops.ReduceSum, lambda x: _summed(tensor(x)))),
-    "Prod": Rule(_reduce(ops.ReduceProd, lambda x: _summed(tensor(x))), ignores="dtype"),
+    "Sum": Rule(_reduce(ops.ReduceSum, summed)),
+    "Prod": Rule(prod),
     "Mean": Rule(_reduce(ops.ReduceMean, floating)),
     "Max": Rule(extremum(ops.ReduceMax)),
     "Min": Rule(extremum(ops.ReduceMin)),
@@ -217,8 +315,12 @@ RULES: Mapping[str, Rule] = {
     "Norm": Rule(norm),
     "Argmax": Rule(_arg(ops.ArgMax)),
     "Argmin": Rule(_arg(ops.ArgMin)),
-    "Cumsum": Rule(cumsum),
+    "Cumsum": Rule(_running(ops.CumSum)),
+    "Cumprod": Rule(_running(ops.CumProd)),
     "Sort": Rule(sort),
     "Argsort": Rule(argsort),
+    "Median": Rule(median),
+    "Quantile": Rule(_quantile(1)),
+    "Percentile": Rule(_quantile(100)),
     "TopK": Rule(top_k),
 }

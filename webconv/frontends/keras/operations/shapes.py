@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from webconv.frontends import common
@@ -128,7 +128,7 @@ def same_dtype(xs: Sequence[Any]) -> list[Value]:
 
 def concatenate(layer: Layer, xs: Any, *, axis: int | None = 0) -> Value:
     """Joined along an axis."""
-    values = _several(layer, xs)
+    values = several(layer, xs)
     if axis is None:
         return common.concat([common.reshape(v, [-1]) for v in values], 0)
     return common.concat(values, normalise_axis(axis, values[0].type.rank))
@@ -136,10 +136,11 @@ def concatenate(layer: Layer, xs: Any, *, axis: int | None = 0) -> Value:
 
 def stack(layer: Layer, x: Any, *, axis: int = 0) -> Value:
     """Joined along a new axis."""
-    return common.stack(_several(layer, x), axis)
+    return common.stack(several(layer, x), axis)
 
 
-def _several(layer: Layer, xs: Any) -> list[Value]:
+def several(layer: Layer, xs: Any) -> list[Value]:
+    """Tensors in one dtype; one tensor stands for its slices along the first axis."""
     if isinstance(xs, Value):
         xs = unstack(layer, xs)
     if not isinstance(xs, list | tuple) or not xs:
@@ -206,6 +207,10 @@ def flip(layer: Layer, x: Any, *, axis: Axes = None) -> Value:
     for a in axes_of(axis, value):
         value = common.flip(value, a)
     return value
+
+
+def _flip_along(axis: int) -> Callable[..., Value]:
+    return lambda layer, x: common.flip(tensor(x), normalise_axis(axis, tensor(x).type.rank))
 
 
 def roll(layer: Layer, x: Any, *, shift: int, axis: int | None = None) -> Value:
@@ -319,13 +324,13 @@ def _triangle(upper: bool) -> Any:
 
 def vertical(layer: Layer, xs: Any) -> Value:
     """Joined along the first axis; vectors are rows."""
-    values = [common.expand_dims(v, 0) if v.type.rank == 1 else v for v in _several(layer, xs)]
+    values = [common.expand_dims(v, 0) if v.type.rank == 1 else v for v in several(layer, xs)]
     return common.concat(values, 0)
 
 
 def horizontal(layer: Layer, xs: Any) -> Value:
     """Joined along the second axis; vectors along the first."""
-    values = _several(layer, xs)
+    values = several(layer, xs)
     return common.concat(values, 0 if values[0].type.rank == 1 else 1)
 
 
@@ -345,6 +350,8 @@ RULES: Mapping[str, Rule] = {
     "Tile": Rule(tile),
     "BroadcastTo": Rule(broadcast_to),
     "Flip": Rule(flip),
+    "Flipud": Rule(_flip_along(0)),
+    "Fliplr": Rule(_flip_along(1)),
     "Roll": Rule(roll),
     "Moveaxis": Rule(move_axis),
     "Swapaxes": Rule(swap_axes),
