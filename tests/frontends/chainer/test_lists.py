@@ -101,6 +101,23 @@ RUNS = [
         [[1, 1], [4, 4, 4], [2, 9]],
     ),
     ("F.concat([x[:-70:2] for x in xs], axis=0)", [72, 73], [[71], [200, 75, 71]]),
+    # Columns by their numbers, and a row that becomes one number.
+    ("F.concat([x[:, [2, 0, 0]] - x[:, np.arange(3)] for x in xs], axis=0)", [3, 1], [[1], [2, 5]]),
+    ("F.stack([F.sum(F.max(x, axis=0)) / F.prod(x[-1]) for x in xs])", [3, 1, 2], [[1], [2, 5]]),
+    ("F.hstack([F.sum(x, axis=1) for x in xs])", [3, 1, 2], [[1], [2, 5]]),
+    ("F.vstack([F.sum(x[:, 0], axis=0, keepdims=True) for x in xs])", [3, 1, 2], [[1], [2, 5]]),
+    # What a loop over the sequences does anew each time is the same for all.
+    (
+        "F.concat([x * F.tanh(chainer.as_variable(np.arange(4, dtype='f'))) for x in xs], axis=0)",
+        [3, 1, 2],
+        [[1], [2, 5]],
+    ),
+    (
+        "F.stack([F.softmax(F.sum(x, 1) + np.where(np.arange(1) > 0, 1, 0).astype('f'), 0)[-1] "
+        "for x in xs])",
+        [3, 1, 2],
+        [[1], [2, 5]],
+    ),
 ]
 
 

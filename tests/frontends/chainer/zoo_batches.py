@@ -68,8 +68,30 @@ class Pictures(chainer.Chain):
         return F.vstack(found), F.concat([F.flatten(y)[None] for y in x], axis=0)
 
 
+class Queries(chainer.Chain):
+    """Rows of a batch seen from questions that are the same for all, and from their mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.row, self.share = L.Linear(4, 4), L.Linear(4, 1)
+
+    def forward(self, x: Any, mask: Any, questions: Any) -> Any:
+        asked, means, norms = [], [], []
+        for steps, left in zip(x, mask, strict=True):
+            shares = F.softmax(F.matmul(self.row(questions), steps, transb=True))
+            asked.append(F.matmul(shares, steps - F.mean(x, axis=(0, 1))[None]))
+            means.append(F.sum(steps * left[:, None], axis=0) / (F.sum(left) ** 2 + 1))
+            norms.append(F.normalize(means[-1][None]) * F.softmax(self.share.W))
+        scores = F.hstack([self.share(steps)[:, 0] for steps in x])
+        return F.concat(asked, axis=1), F.stack(means, axis=-1), F.vstack(norms), scores
+
+
 ROWS: dict[str, Callable[[], Net]] = {
     "Sentences": lambda: row(Sentences, words(9, BATCH, TIME), runs=OTHER),
     "Attention": lambda: row(Attention, floats(TIME, BATCH, 4), floats(2, BATCH, 3), runs=OTHER),
+    "Queries": lambda: row(
+        Queries, floats(BATCH, TIME, 4), floats(BATCH, TIME), floats(3, 4), runs=OTHER
+    ),
     "Pictures": lambda: row(Pictures, floats(BATCH, 3, 4, 8), floats(BATCH, 2), runs=OTHER),
 }

@@ -245,6 +245,40 @@ class Features(chainer.Chain):
         return {"tags": [self.out(y) for y in ys], "mean": F.stack([F.mean(y, 0) for y in kept])}
 
 
+class Joined(chainer.Chain):
+    """Words and marks that are joined as a whole, and cut again; a label for each of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.marks = L.EmbedID(9, 4), L.EmbedID(5, 3)
+            self.rnn, self.out = L.NStepGRU(1, 7, 4, 0.1), L.Linear(4, 5)
+
+    def forward(self, xs: Any, marks: Any) -> Any:
+        whole = self.embed(F.concat(xs, axis=0)), self.marks(F.concat(marks, axis=0))
+        ends = np.cumsum([len(x) for x in xs])[:-1]
+        _, ys = self.rnn(None, F.split_axis(F.concat(whole, axis=1), ends, axis=0))
+        return F.select_item(self.out(F.concat(ys, axis=0)), F.concat(marks, axis=0))
+
+
+class Crossed(chainer.Chain):
+    """Rows of two lists that meet in products and in labels only, and words that do not count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.row = L.Linear(4, 5)
+
+    def forward(self, xs: Any, ys: Any, labels: Any) -> Any:
+        sums = [F.matmul(x, y, transa=True) for x, y in zip(xs, ys, strict=True)]
+        told = []
+        for x, label in zip(xs, labels, strict=True):
+            scores = F.select_item(F.log_softmax(self.row(x)), label)
+            scores += np.where(label.array == 0, -9.0, 0).astype("f")
+            told.append(F.sum(F.softmax(scores, axis=0)[:, None] * x, axis=0))
+        return F.stack(sums), F.stack(told)
+
+
 SENTENCE = words(9)
 LONGER = ((3, 5, 4), (6,), (4, 3, 9, 3))
 
@@ -289,5 +323,7 @@ ROWS: dict[str, Callable[[], Net]] = {
     "Features": lambda: lists(
         Features, SENTENCE, words(5), floats(2), floats(), runs=((3, 2, 4), (5,), (2, 3, 9, 2))
     ),
+    "Joined": lambda: lists(Joined, SENTENCE, words(5)),
+    "Crossed": lambda: lists(Crossed, floats(4), floats(3), words(5)),
     "Started": lambda: apart(Started, SENTENCE, SENTENCE),
 }

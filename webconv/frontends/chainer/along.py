@@ -47,6 +47,9 @@ RUNNING: Mapping[str, tuple[Callable[[int], Any], float]] = {
     "Cumprod": (ops.CumProd, 1.0),
 }
 
+# Functions whose axes are a tuple, None for all of them; of others None flattens.
+REDUCED = frozenset((*POOLED, "Prod", "LogSumExp"))
+
 
 def _axes(call: Call, rank: int) -> list[int]:
     """The axes that a call is along."""
@@ -71,10 +74,12 @@ def along_axes(call: Call, given: Given, site: Site) -> list[Ragged] | None:
         return None
     first = of[0]
     axes = _axes(call, first.rank)
-    keeps = isinstance(call.attributes.get("axis"), tuple | list)
+    keeps = call.name in REDUCED or isinstance(call.attributes.get("axis"), tuple | list)
+    if not keeps and len(axes) > 1:
+        return None
     if first.rows == BARE:
         shifted = tuple(a + 1 for a in axes)
-        own = changed(call, axis=shifted if keeps or len(axes) > 1 else shifted[0])
+        own = changed(call, axis=shifted if keeps else shifted[0])
         return applied(own, first, of, site)
     if 0 not in axes:
         own = changed(call, axis=tuple(axes) if keeps else axes[0])

@@ -18,7 +18,7 @@ from webconv.frontends.chainer.packing import (
     Layout,
 )
 from webconv.frontends.chainer.shaped import SHAPES, expanded, item, shaped, transposed
-from webconv.frontends.chainer.sites import Given, Length, Site, alike, applied, changed
+from webconv.frontends.chainer.sites import Given, Length, Site, alike, applied, changed, meet
 from webconv.frontends.chainer.tape import Call
 from webconv.ir import ops
 from webconv.ir.graph import Value
@@ -30,6 +30,7 @@ ELEMENTWISE = frozenset(
         *("Neg", "Absolute", "Exp", "Expm1", "Log", "Log1p", "Sqrt", "Square", "Sin", "Cos", "Erf"),
         *("AddConstant", "SubFromConstant", "MulConstant", "DivFromConstant", "PowVarConst"),
         *("PowConstVar", "PowVarVar", "MultiAdd", "LinearInterpolate", "WhereVariable", "RReLU"),
+        "Broadcast",
         *("Add", "Sub", "Mul", "Div", "Maximum", "Minimum", "Clip", "Cast", "Identity", "Copy"),
         *("Floor", "Ceil", "Fix", "Sign", "Tan", "Sinh", "Cosh", "Arcsin", "Arccos", "Arctan"),
         "NumPyFunction",
@@ -113,6 +114,8 @@ def _together(call: Call, given: Given, site: Site) -> list[Ragged] | None:
     """A function of each row of several lists."""
     of = [v for v in given if isinstance(v, Ragged)]
     first = of[0]
+    for other in of[1:]:
+        meet(first, other)
     same = all((v.rows, v.layout) == (first.rows, first.layout) for v in of)
     if len(of) < len(given) or not same or first.rows not in (MANY, ONE, BARE):
         return None

@@ -23,6 +23,7 @@ from webconv.frontends.chainer.tape import Tape
 from webconv.frontends.chainer.traced import Sizes, Traced
 from webconv.frontends.chainer.unify import unified
 from webconv.frontends.chainer.variants import (
+    with_alike,
     with_apart,
     with_beside,
     with_counted,
@@ -57,9 +58,12 @@ def program_of(traced: Traced, name: str, plugins: Mapping[str, Convert]) -> Pro
                     made = finish(apart, *converted(apart))
                     compare(made, other.arrays({}), other.tape({}))
                     return made
-            if not isinstance(error, ListsMeet) or error.names is None:
-                raise
-            return of_lists(with_beside(other, *error.names))
+            if isinstance(error, ListsMeet) and error.names is not None:
+                return of_lists(with_beside(other, *error.names))
+            if (alike := with_alike(other)) is not None:
+                with contextlib.suppress(*REFUSALS):
+                    return of_lists(alike)
+            raise
 
     if (listed := with_star(traced)) is not None:
         with contextlib.suppress(*REFUSALS):

@@ -17,7 +17,7 @@ from webconv.frontends.chainer.lengths import of_lengths
 from webconv.frontends.chainer.links import changed
 from webconv.frontends.chainer.plugins import lines_to_write
 from webconv.frontends.chainer.ragged import Lists, list_input, list_layout
-from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Applied, Convert
+from webconv.frontends.chainer.registry import FUNCTIONS, REASONS, Convert
 from webconv.frontends.chainer.tape import Call, Leaf, Tape
 from webconv.ir import graph
 from webconv.ir.dims import Dim
@@ -268,7 +268,7 @@ def _apply(
         call = _resolved(call, values)
         outputs: Any = lists.applied(function, call, made, inputs)
         if outputs is None:
-            outputs = function(Applied(call, made), *inputs)
+            outputs = lists.plain(function, call, made, inputs)
     except Mismatch as mismatch:
         raise UnsupportedError(
             f"{call.name} at {call.where}: {mismatch}; give the sizes plain numbers in the example"

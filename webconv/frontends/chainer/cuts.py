@@ -23,6 +23,8 @@ LONG = 64
 
 def cut(of: Ragged, item: Any, layouts: Layouts, needs: Needs) -> Ragged | None:
     """`x[item]` of each sequence; None for what is no number and no slice."""
+    if isinstance(item, np.ndarray | list):
+        return None
     if item == slice(None):
         return of
     if of.rows == ONE:

@@ -12,6 +12,7 @@ from typing import Any
 from webconv.frontends import common
 from webconv.frontends.chainer.items import BARE, GRID, MANY, ONE, TURNED, Ragged
 from webconv.frontends.chainer.packing import Layout, filled, of_count, packed, spread
+from webconv.frontends.chainer.sites import meet
 from webconv.frontends.chainer.tape import Call
 from webconv.ir import ops
 from webconv.ir.graph import Value
@@ -20,9 +21,13 @@ from webconv.ir.graph import Value
 def product(call: Call, a: Ragged | Value, b: Ragged | Value) -> Ragged | None:
     """F.matmul of what has to do with lists; None for what is no such product."""
     at = call.attributes
-    if at.get("transc") or not isinstance(a, Ragged):
+    if at.get("transc"):
         return None
     turn_a, turn_b = bool(at["transa"]), bool(at["transb"])
+    if isinstance(a, Value):
+        if isinstance(b, Value) or (b.rows, b.rank, a.type.rank) != (BARE, 2, 2):
+            return None
+        return _like(b, _times(common.swap_axes(a, 0, 1) if turn_a else a, b.values, turn_b))
     if isinstance(b, Value):
         plain = a.rows in (MANY, ONE, BARE) and a.rank == 2 and not turn_a and b.type.rank == 2
         return _like(a, _times(a.values, b, turn_b)) if plain else None
@@ -64,6 +69,7 @@ def _of_rows(a: Ragged, b: Ragged, turn_a: bool, turn_b: bool) -> Ragged | None:
     if turn_b:
         return Ragged(_times(left, right, True), a.layout, GRID, b.layout)
     if a.layout is not b.layout:
+        meet(a, b)
         return None
     total = _times(common.swap_axes(left, 1, 2), right)
     if total.shape[1] == 1:

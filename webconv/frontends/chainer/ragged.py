@@ -28,7 +28,7 @@ from webconv.ir.dims import Dim
 from webconv.ir.dtypes import from_numpy
 from webconv.ir.errors import UnsupportedError
 from webconv.ir.graph import Value
-from webconv.ir.op import TensorType
+from webconv.ir.op import TensorType, normalise_axis
 
 
 def list_input(name: str, leaves: Sequence[Leaf], layout: Layout) -> Ragged:
@@ -50,6 +50,8 @@ def list_layout(name: str, leaves: Sequence[Leaf], taken: Collection[str]) -> La
 
 def is_ragged(arrays: Sequence[Any]) -> bool:
     """True for arrays that differ in their lengths at most."""
+    if not arrays:
+        return False
     first = arrays[0]
     same = all(a.shape[1:] == first.shape[1:] and a.dtype == first.dtype for a in arrays)
     return bool(same and first.ndim and all(a.ndim for a in arrays))
@@ -79,6 +81,7 @@ class Lists:
         self._indexed = indexed(calls)
         self._layouts: dict[Any, Layout] = {r.layout.total: r.layout for r in lists}
         self._made: dict[tuple[Any, ...], list[Ragged]] = {}
+        self._plain: dict[tuple[Any, ...], Any] = {}
         self.least: dict[str, int] = {}
 
     def applied(
@@ -96,6 +99,18 @@ class Lists:
             return whole if call.name != "NStep" else self._recurrent(call, made, items[0].of, rest)
         return self._single(function, call, made, inputs, items)
 
+    def plain(
+        self, function: Convert, call: Call, made: dict[Any, Value], inputs: Sequence[Any]
+    ) -> Any:
+        """The outputs of any other call. What a loop over a list does anew for each sequence is
+        done once, so that it is known to be the same."""
+        if not self._layouts and not self._rows:
+            return function(Applied(call, made), *inputs)
+        key = (*_key(call), *map(_sign, inputs))
+        if key not in self._plain:
+            self._plain[key] = function(Applied(call, made), *inputs)
+        return self._plain[key]
+
     def _whole(
         self, call: Call, items: Sequence[Item], rest: Sequence[Value]
     ) -> Sequence[Value] | None:
@@ -110,13 +125,15 @@ class Lists:
             return []
         if rest:
             return None
-        joins = call.name == "Vstack" or (call.name == "Concat" and at["axis"] == 0)
-        if joins and of.rows in (MANY, ONE):
+        if call.name == "Vstack" and of.rank == 1 and of.rows in (ONE, BARE):
+            return [of.values if of.rows == BARE else common.expand_dims(of.values, 1)]
+        axis = _joined_along(call, of.rank)
+        if axis == 0 and of.rows in (MANY, ONE):
             return [of.values]
-        if joins and of.rows == BARE and (call.name == "Concat" or of.rank == 1):
-            return [of.values if call.name == "Vstack" else _end_to_end(of)]
-        if call.name == "Stack" and of.rows == BARE and at["axis"] in range(of.rank + 1):
-            return [common.move_axis(of.values, 0, at["axis"])]
+        if axis is not None and of.rows == BARE:
+            return [_end_to_end(of, axis)]
+        if call.name == "Stack" and of.rows == BARE:
+            return [common.move_axis(of.values, 0, normalise_axis(at["axis"], of.rank + 1))]
         if call.name == "Stack" and of.rows == ONE and at["axis"] == 0:
             return [common.expand_dims(of.values, 1)]
         if call.name == "PadSequence" and at["length"] is None:
@@ -141,7 +158,7 @@ class Lists:
         given: Given = [v.of if isinstance(v, Item) else v for v in inputs]
         signs = [_sign(v) if isinstance(v, Value) else v for v in given]
         tries = [*self._with_lengths(call, given[0], index)]
-        keys = [(c.name, repr(sorted(c.attributes.items())), target, *signs) for c, target in tries]
+        keys = [(*_key(c), target, *signs) for c, target in tries]
         if not any(key in self._made for key in keys):
             self._make(function, made, given, tries, keys)
         found = next(self._made[key] for key in keys if key in self._made)
@@ -304,10 +321,20 @@ class Lists:
         return [*finals, *Ragged(packed(y, xs.layout, time_first=True), xs.layout).items]
 
 
-def _end_to_end(of: Ragged) -> Value:
-    """Arrays that are joined along their first axis."""
-    count, first, *rest = of.values.shape
-    return common.reshape(of.values, (count * first, *rest))
+def _joined_along(call: Call, rank: int) -> int | None:
+    """The axis along which a call joins arrays of this rank; None for calls that do not."""
+    if not rank or call.name not in ("Concat", "Vstack", "Hstack"):
+        return None
+    if call.name == "Concat":
+        return normalise_axis(int(call.attributes["axis"]), rank)
+    return int(call.name == "Hstack" and rank > 1)
+
+
+def _end_to_end(of: Ragged, axis: int) -> Value:
+    """Arrays that are joined along an axis."""
+    moved = common.move_axis(of.values, 0, axis)
+    before, (count, own, *rest) = moved.shape[:axis], moved.shape[axis:]
+    return common.reshape(moved, (*before, count * own, *rest))
 
 
 def _sum(layouts: Sequence[Layout], rows: int) -> Layout:
@@ -322,6 +349,17 @@ def _sum(layouts: Sequence[Layout], rows: int) -> Layout:
     name = "_and_".join(v.name for v in layouts)
     both = Layout(name, lengths, total, tuple(example.tolist()))
     return both.longer(rows) if rows else both
+
+
+def _key(call: Call) -> tuple[Any, ...]:
+    """What tells a call from others but for its inputs."""
+    return call.name, _frozen(sorted(call.attributes.items()))
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype, value.tobytes()
+    return tuple(map(_frozen, value)) if isinstance(value, tuple | list) else repr(value)
 
 
 def _sign(value: Value) -> Any:

@@ -29,8 +29,10 @@ def item(call: Call, of: Ragged, site: Site) -> list[Ragged] | None:
         return applied(changed(call, slices=(slice(None), *slices)), of, [of], site)
     first, rest = (slices[0], slices[1:]) if slices else (slice(None), [])
     made = cut(of, first, site.layouts, site.needs)
-    if made is None or not any(s != slice(None) for s in rest if not isinstance(s, np.ndarray)):
-        return [made] if made is not None else None
+    if made is None:
+        return None
+    if all(not isinstance(s, np.ndarray | list) and s == slice(None) for s in rest):
+        return [made]
     # Of one row, its axes are those behind that of the sequences.
     return applied(changed(call, slices=(slice(None), *rest)), made, [made], site)
 

@@ -34,7 +34,7 @@ class ListsMeet(UnsupportedError):
 
     def __init__(self, one: Layout, other: Layout) -> None:
         self.names: tuple[str, str] | None = None
-        if one.source is not None and other.source is not None:
+        if one.source is not None and other.source is not None and one.more == other.more:
             self.names = (one.source, other.source)
         met = f"{one.name} and {other.name}"
         super().__init__(
@@ -76,13 +76,19 @@ def alike(given: Sequence[Ragged]) -> list[Ragged] | None:
         return [*given] if all((v.rows, v.layout, v.across) == wanted for v in given) else None
     top = next(v for kind in (MANY, ONE, BARE) for v in given if v.rows == kind)
     other = next((v for v in given if v.rows == MANY and v.layout is not top.layout), None)
-    if other is not None and other.layout.example == top.layout.example:
-        raise ListsMeet(top.layout, other.layout)
     if other is not None:
+        meet(top, other)
         return None
     rank = max(v.rank for v in given)
     made = [with_rows(v, top, rank) for v in given]
     return None if any(v is None for v in made) else [v for v in made if v is not None]
+
+
+def meet(one: Ragged, other: Ragged) -> None:
+    """Raises ListsMeet if the two are rows of two lists that are as long in the example."""
+    many = one.rows == other.rows == MANY and one.layout is not other.layout
+    if many and one.layout.example == other.layout.example:
+        raise ListsMeet(one.layout, other.layout)
 
 
 def with_rows(of: Ragged, top: Ragged, rank: int) -> Ragged | None:

@@ -124,6 +124,21 @@ def with_beside(traced: Traced, first: str, second: str) -> Traced:
     return dataclasses.replace(traced, beside=both | dict.fromkeys(same - {root}, root))
 
 
+def with_alike(traced: Traced) -> Traced | None:
+    """The same with the lists that are as long in the example beside each other.
+
+    None if there are none. A chain may take such lists only, if it joins each of them as a whole.
+    """
+    first: dict[tuple[int, ...], str] = {}
+    beside = dict(traced.beside)
+    for argument in traced.arguments:
+        if argument.is_list:
+            root = first.setdefault(tuple(map(len, argument.arrays)), argument.label)
+            if root != argument.label:
+                beside[argument.label] = root
+    return dataclasses.replace(traced, beside=beside) if beside != traced.beside else None
+
+
 def with_counted(traced: Traced) -> Traced | None:
     """The same with first axes of other inputs named by the list that has as many sequences.
 
