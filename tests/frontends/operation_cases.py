@@ -109,6 +109,11 @@ def elementwise() -> Iterator[Case]:
     for name in ("Cbrt", "Sinc"):
         function = UNARY[name]
         yield case(name, "wide", lambda x, f=function: f(x), (4, 5), dtypes=("int64",))
+    for name, function in BOOLS.items():
+        yield case(name, "bool", lambda x, y, f=function: f(x > 0, y > 0), (4, 5), (4, 5))
+    yield case("BitwiseNot", "bool", lambda x: O.bitwise_not(x > 0), (4, 5))
+    yield case("Square", "bool", lambda x: O.square(x > 0), (4, 5))
+    yield case("Trunc", "ints", lambda x: O.trunc(x), (4, 5), dtypes=ints)
     yield case("Signbit", "bool", lambda x: O.signbit(x > 0), (4, 5))
     for name, function in BINARY.items():
         two = (4, 3), (4, 3)
@@ -131,6 +136,12 @@ UNARY: dict[str, Callable[..., Any]] = {
     "Conjugate": O.conj,
     "Imag": O.imag,
     "Isreal": O.isreal,
+}
+BOOLS: dict[str, Callable[..., Any]] = {
+    "BitwiseAnd": O.bitwise_and,
+    "BitwiseOr": O.bitwise_or,
+    "BitwiseXor": O.bitwise_xor,
+    "Heaviside": O.heaviside,
 }
 BINARY: dict[str, Callable[..., Any]] = {
     "Heaviside": O.heaviside,

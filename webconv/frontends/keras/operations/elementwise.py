@@ -111,6 +111,15 @@ def _logical(op: type[Any]) -> Callable[..., Value]:
     return lambda layer, x1, x2: op()(boolean(x1), boolean(x2))
 
 
+def _bitwise(op: type[Any], of_bools: type[Any]) -> Callable[..., Value]:
+    def bitwise(layer: Layer, x: Any, y: Any) -> Value:
+        """op(x, y) of the bits of integers; `of_bools` is what it means for bools."""
+        a, b = promoted(x, y)
+        return (of_bools if a.type.dtype == dtypes.bool_ else op)()(a, b)
+
+    return bitwise
+
+
 def _unary(function: Callable[[Value], Value], as_float: bool = True) -> Callable[..., Value]:
     def unary(layer: Layer, x: Any) -> Value:
         """function(x)."""
@@ -202,7 +211,10 @@ def cbrt(x: Value) -> Value:
 
 def heaviside(layer: Layer, x1: Any, x2: Any) -> Value:
     """0 for a negative x1, 1 for a positive one, x2 for 0; NaN stays."""
-    a, b = (floating(v) for v in promoted(x1, x2))
+    a, b = promoted(x1, x2)
+    if a.type.dtype == dtypes.bool_:
+        return ops.Or()(a, b)
+    a, b = floating(a), floating(b)
     zero = scalar(0, a)
     step = ops.Where()(ops.Equal()(a, zero), b, a)
     step = ops.Where()(ops.Greater()(a, zero), scalar(1, a), step)
@@ -255,7 +267,12 @@ def identity(layer: Layer, x: Any) -> Value:
 
 
 def _square(x: Value) -> Value:
+    x = common.cast(x, dtypes.i32) if x.type.dtype == dtypes.bool_ else x
     return ops.Mul()(x, x)
+
+
+def _inverted(x: Value) -> Value:
+    return ops.Not()(x) if x.type.dtype == dtypes.bool_ else ops.BitwiseNot()(x)
 
 
 BINARY: Mapping[str, type[Any]] = {
@@ -272,9 +289,6 @@ BINARY: Mapping[str, type[Any]] = {
     "GreaterEqual": ops.GreaterOrEqual,
     "Less": ops.Less,
     "LessEqual": ops.LessOrEqual,
-    "BitwiseAnd": ops.BitwiseAnd,
-    "BitwiseOr": ops.BitwiseOr,
-    "BitwiseXor": ops.BitwiseXor,
     "LeftShift": ops.ShiftLeft,
     "BitwiseLeftShift": ops.ShiftLeft,
     "RightShift": ops.ShiftRight,
@@ -317,17 +331,17 @@ FLOAT: Mapping[str, Callable[[Value], Value]] = {
     "Sqrt": _apply(ops.Sqrt),
     "Tan": _apply(ops.Tan),
     "Tanh": _apply(ops.Tanh),
-    "Trunc": _apply(ops.Trunc),
 }
 ANY: Mapping[str, Callable[[Value], Value]] = {
     "Abs": _apply(ops.Abs),
     "Absolute": _apply(ops.Abs),
-    "BitwiseInvert": _apply(ops.BitwiseNot),
-    "BitwiseNot": _apply(ops.BitwiseNot),
+    "BitwiseInvert": _inverted,
+    "BitwiseNot": _inverted,
     "LogicalNot": lambda x: ops.Not()(boolean(x)),
     "Negative": _apply(ops.Neg),
     "Sign": _apply(ops.Sign),
     "Square": _square,
+    "Trunc": lambda x: ops.Trunc()(x) if x.type.dtype.is_float else x,
 }
 RULES: Mapping[str, Rule] = {
     **{name: Rule(_binary(op)) for name, op in BINARY.items()},
@@ -335,6 +349,9 @@ RULES: Mapping[str, Rule] = {
     **{name: Rule(_unary(function, False)) for name, function in ANY.items()},
     "Divide": Rule(_binary(ops.Div, True)),
     "TrueDivide": Rule(_binary(ops.Div, True)),
+    "BitwiseAnd": Rule(_bitwise(ops.BitwiseAnd, ops.And)),
+    "BitwiseOr": Rule(_bitwise(ops.BitwiseOr, ops.Or)),
+    "BitwiseXor": Rule(_bitwise(ops.BitwiseXor, ops.Xor)),
     "Arctan2": Rule(_binary(ops.Atan2, True)),
     "FloorDivide": Rule(floor_divide),
     "DivideNoNan": Rule(divide_no_nan),
