@@ -279,6 +279,23 @@ class Crossed(chainer.Chain):
         return F.stack(sums), F.stack(told)
 
 
+class PairedLoop(chainer.Chain):
+    """A loop over the steps of words and their numbers, filled up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.embed, self.cell = L.EmbedID(9, 4), L.StatelessLSTM(6, 5)
+
+    def forward(self, xs: Any, numbers: Any) -> Any:
+        pairs = zip(xs, numbers, strict=True)
+        steps = F.pad_sequence([F.concat((self.embed(x), n), axis=1) for x, n in pairs])
+        c = h = None
+        for t in range(steps.shape[1]):
+            c, h = self.cell(c, h, steps[:, t])
+        return h
+
+
 SENTENCE = words(9)
 LONGER = ((3, 5, 4), (6,), (4, 3, 9, 3))
 
@@ -325,5 +342,6 @@ ROWS: dict[str, Callable[[], Net]] = {
     ),
     "Joined": lambda: lists(Joined, SENTENCE, words(5)),
     "Crossed": lambda: lists(Crossed, floats(4), floats(3), words(5)),
+    "PairedLoop": lambda: lists(PairedLoop, SENTENCE, floats(2)),
     "Started": lambda: apart(Started, SENTENCE, SENTENCE),
 }

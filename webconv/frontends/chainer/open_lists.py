@@ -116,7 +116,8 @@ def _with_loop(
     Lists whose longest sequences are equal take the same calls; what differs then between longer
     and shorter ones is the loop.
     """
-    if len(traced.counts) != 1:
+    own = [a.label for a in traced.arguments if a.is_list and a.label not in traced.beside]
+    if len(own) != 1:
         raise Mismatch("loops over several lists are not told apart")
     programs, samples = [], []
     for longest in LOOPS:
