@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any, Literal
 
 from webconv.frontends import common
-from webconv.frontends.keras.operations import shapes
+from webconv.frontends.keras.operations import matrices, reductions, shapes
 from webconv.frontends.keras.operations.elementwise import dtype_named, tensor
 from webconv.frontends.keras.operations.reductions import ordered
 from webconv.frontends.keras.operations.sizes import sizes_of
@@ -163,13 +163,50 @@ def argsort(layer: Layer, x: Any, *, axis: int = -1, direction: Direction = "ASC
     return ordered(tensor(x), axis, direction == "DESCENDING")[1]
 
 
-def cumsum(
-    layer: Layer, x: Any, *, axis: int = 0, exclusive: bool = False, reverse: bool = False
+def _running(op: type[Any]) -> Callable[..., Value]:
+    def running(
+        layer: Layer, x: Any, *, axis: int = 0, exclusive: bool = False, reverse: bool = False
+    ) -> Value:
+        """What is up to each element, from the end with `reverse`, without it with `exclusive`."""
+        value = tensor(x)
+        return op(normalise_axis(axis, value.type.rank), exclusive, reverse)(value)
+
+    return running
+
+
+def diagonals(layer: Layer, x: Value) -> Value:
+    """The diagonal of each matrix."""
+    return matrices.diagonal(layer, x, axis1=-2, axis2=-1)
+
+
+def traces(layer: Layer, x: Value) -> Value:
+    """The sum of the diagonal of each matrix."""
+    return matrices.trace(layer, x, axis1=-2, axis2=-1)
+
+
+def on_diagonals(layer: Layer, x: Value) -> Value:
+    """A matrix for each vector, which is its diagonal."""
+    places = ops.Iota(x.shape[-1])()
+    on = ops.Equal()(common.expand_dims(places, 1), places)
+    made: Value = ops.Where()(on, common.expand_dims(x, -1), common.scalar(0, x))
+    return made
+
+
+def clip_by_norm(
+    layer: Layer, x: Value, *, clip_norm: float, axes: int | tuple[int, ...] | None = None
 ) -> Value:
-    """The running sum, from the end with `reverse`; of what is before with `exclusive`."""
-    value = tensor(x)
-    total: Value = ops.CumSum(normalise_axis(axis, value.type.rank), exclusive, reverse)(value)
-    return total
+    """x, made smaller where its norm is larger than `clip_norm`."""
+    norm = reductions.norm(layer, x, axis=axes, keepdims=True)
+    most = common.scalar(clip_norm, norm)
+    made: Value = ops.Div()(ops.Mul()(x, most), ops.Max()(norm, most))
+    return made
+
+
+def crelu(layer: Layer, x: Value, *, axis: int = -1) -> Value:
+    """The positive part, and that of -x behind it."""
+    return common.concat(
+        [ops.Relu()(x), ops.Relu()(ops.Neg()(x))], normalise_axis(axis, x.type.rank)
+    )
 
 
 def gather(
@@ -233,7 +270,13 @@ RULES: Mapping[str, Rule] = {
     "StridedSlice": Rule(strided_slice),
     "SortBy": Rule(sort),
     "ArgsortBy": Rule(argsort),
-    "RunningSum": Rule(cumsum),
+    "RunningSum": Rule(_running(ops.CumSum)),
+    "RunningProduct": Rule(_running(ops.CumProd)),
+    "Diagonals": Rule(diagonals),
+    "Traces": Rule(traces),
+    "OnDiagonals": Rule(on_diagonals),
+    "ClipByNorm": Rule(clip_by_norm),
+    "CRelu": Rule(crelu),
     "GatherBatches": Rule(gather),
     "OneHotOf": Rule(one_hot),
     "DropoutNow": Rule(dropout),
