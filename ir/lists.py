@@ -74,7 +74,7 @@ class Lists:
                 continue
             least = self.least.get(name, 1)
             if lengths in given:
-                _check_packed(name, np.asarray(given[name]), np.asarray(given[lengths]), least)
+                _check_packed(name, given[name], np.asarray(given[lengths]), least)
                 continue
             arrays = sequences(name, given[name], types[name], least)
             packed[name] = np.concatenate(arrays)
@@ -118,7 +118,12 @@ def sequences(name: str, given: Any, t: TensorType, least: int = 1) -> list[Arra
     return arrays
 
 
-def _check_packed(name: str, values: Array, lengths: Array, least: int) -> None:
+def _check_packed(name: str, given: Any, lengths: Array, least: int) -> None:
+    try:
+        values = np.asarray(given)
+    except ValueError:
+        rule = f"input {name!r} comes with its lengths, so it must be packed"
+        raise ShapeError(f"{rule}: one sequence after another, in one array") from None
     if np.any(lengths < least) or lengths.sum() != len(values):
         rows = f"{least} or more and add up to its {len(values)} rows"
         rule = f"the lengths of {name!r} must be {rows}"

@@ -144,6 +144,12 @@ def test_lists_that_share_their_lengths(tmp_path: Path) -> None:
         bundle.verify(browser="none", inputs=[{"words": words, "shares": [[[1]], [[2], [3]]]}])
 
 
+def test_lists_that_share_their_lengths_come_packed_together() -> None:
+    packed = {"words": np.array([1, 2, 3]), "words_lengths": np.array([2, 1])}
+    with pytest.raises(ShapeError, match="'shares' comes with its lengths, so it must be packed"):
+        paired().run({**packed, "shares": [[[1.0], [2.0]], [[3.0]]]})
+
+
 @pytest.mark.parametrize("given", [{}, {"shares": [[[1.0]], [[2.0], [3.0]]]}])
 def test_random_lists_share_their_lengths(given: dict[str, Any]) -> None:
     found = complete(paired(), "main", given, {("main", "words"): 10}, np.random.default_rng(0))
