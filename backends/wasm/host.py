@@ -19,6 +19,8 @@ from webconv.ir.reference import bind_sizes, checked, state_sizes
 from webconv.ir.schedule import run as run_schedule
 
 PAGE = 65536
+# Kernels have signed addresses.
+MOST_BYTES = 1 << 31
 
 
 class Instance:
@@ -106,7 +108,9 @@ class Instance:
             checked(guard, sizes, graph)
         plan = self.descriptor["entries"][index]
         self._make_room({s: sizes[s] for s in self.entries[entry].symbols})
-        end = self._call(f"bind_{index}", *(sizes[s] for s in self.entries[entry].symbols))
+        end = int(self._call(f"bind_{index}", *(sizes[s] for s in self.entries[entry].symbols)))
+        if end > MOST_BYTES:
+            raise ShapeError(f"the model needs {end} bytes of memory, but there are {MOST_BYTES}")
         missing = end - self.memory.data_len(self.store)
         if missing > 0:
             self.memory.grow(self.store, -(-missing // PAGE))

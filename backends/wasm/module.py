@@ -2,7 +2,8 @@
 
 Memory holds the weights from address 0 on, then the states (two copies each), then the arena.
 `bind_<i>(sizes...)` takes an entry's symbols, sets the globals that addresses and extents are read
-from, and returns how many bytes of memory are needed. `run_<i>()` runs the steps; `commit_<i>()`
+from, and returns how many bytes of memory are needed, as an f64 that no sizes overflow. Addresses
+are used as signed i32, so it may be 2 GiB at most. `run_<i>()` runs the steps; `commit_<i>()`
 makes the states that it wrote the ones that are read. Every element takes 4 bytes, i64 and u64
 take 8.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 from webconv.backends.compiled import Weights
 from webconv.backends.functions import FUNCTIONS
@@ -27,7 +29,7 @@ from webconv.backends.wasm.instructions import WASM, identifier
 from webconv.backends.wasm.schedule import emit_kernel
 from webconv.backends.wasm.wat import INDENT, Printer
 from webconv.ir import dims
-from webconv.ir.dims import Dim
+from webconv.ir.dims import Apply, Atom, Dim, Symbol
 from webconv.ir.graph import Program
 
 PAGE = 65536
@@ -178,30 +180,51 @@ class Module:
             return printer.scalar(result)
         return inline[result]
 
+    def exact(self, d: Dim) -> str:
+        """A Dim as a nested expression in f64, which is exact beyond what an i32 holds."""
+        if isinstance(d, int):
+            return f"(f64.const {d})"
+        terms = []
+        for monomial, c in d.terms:
+            factors = [self.exact_atom(a) for a in monomial]
+            factors += [self.exact(c)] if c != 1 or not factors else []
+            terms.append(reduce(lambda a, b: f"(f64.mul {a} {b})", factors))
+        return reduce(lambda a, b: f"(f64.add {a} {b})", terms)
+
+    def exact_atom(self, a: Atom) -> str:
+        """A symbol, or a function of Dims, in f64."""
+        if isinstance(a, Apply):
+            x, y = self.exact(a.a), self.exact(a.b)
+            floors = a.function == "floordiv"
+            return f"(f64.floor (f64.div {x} {y}))" if floors else f"(f64.{a.function} {x} {y})"
+        assert isinstance(a, Symbol)
+        sign = "u" if a.name.startswith("$") else "s"
+        return f"(f64.convert_i32_{sign} {self.size(a.name)})"
+
     def bind(self, k: int, entry: Entry, placements: list[Placement]) -> str:
         """Set sizes and addresses; return the bytes of memory needed."""
         parameters = " ".join(f"(param $s{i} i32)" for i in range(len(entry.symbols)))
-        lines = [f'(func (export "bind_{k}") {parameters} (result i32) (local $end i32)']
+        lines = [f'(func (export "bind_{k}") {parameters} (result f64) (local $end f64)']
         for i, symbol in enumerate(entry.symbols):
             lines.append(f"(global.set {self.size_global(symbol)} (local.get $s{i}))")
         lines += self.bind_states()
-        lines.append(f"(local.set $end {self.dim(self.arena_base())})")
+        lines.append(f"(local.set $end {self.exact(self.arena_base())})")
         for p in placements:
             address = self.addresses[p.buffer]
             if not isinstance(address, int):
                 ends = [
-                    self.dim(self.addresses[b] + q.nbytes)
+                    self.exact(self.addresses[b] + q.nbytes)
                     for q in placements
                     for b in [q.buffer]
                     if b in p.below
                 ]
-                text = self.dim(self.arena_base())
+                text = self.exact(self.arena_base())
                 for end in ends:
-                    text = f"(call $max {text} {end})"
-                lines.append(f"(global.set {address} {text})")
-            end = self.dim(address + p.nbytes)
-            lines.append(f"(local.set $end (call $max (local.get $end) {end}))")
-        lines.append(f"(i32.add (local.get $end) (i32.const {SLACK})))")
+                    text = f"(f64.max {text} {end})"
+                lines.append(f"(global.set {address} (i32.trunc_sat_f64_u {text}))")
+            end = self.exact(address + p.nbytes)
+            lines.append(f"(local.set $end (f64.max (local.get $end) {end}))")
+        lines.append(f"(f64.add (local.get $end) (f64.const {SLACK})))")
         return _indented(lines)
 
     def bind_states(self) -> list[str]:
@@ -317,10 +340,8 @@ class Module:
         return "\n".join([*lines, *body]) + ")"
 
     def helpers(self) -> list[str]:
-        """$max, $floordiv, and our own functions that are called, with those that they call."""
+        """$floordiv, and our own functions that are called, with those that they call."""
         out = [
-            "  (func $max (param $a i32) (param $b i32) (result i32)\n"
-            "    (select (local.get $a) (local.get $b) (i32.gt_s (local.get $a) (local.get $b))))",
             "  (func $floordiv (param $a i32) (param $b i32) (result i32)\n"
             "    (i32.sub (i32.div_s (local.get $a) (local.get $b))\n"
             "      (i32.and (i32.lt_s (local.get $a) (i32.const 0))\n"

@@ -7,6 +7,9 @@ import { WebconvError } from './errors.js';
 
 const PAGE = 65536;
 
+// Kernels have signed addresses.
+const MOST_BYTES = 2 ** 31;
+
 // A function that uses f32x4.relaxed_madd: valid only where relaxed SIMD is.
 const PROBE = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32,
@@ -100,9 +103,10 @@ class WasmSession {
     if (this.bound === plan) return;
     this.bound = null;
     this.makeRoom(plan);
-    const end = this.exports[`bind_${plan.entry}`](...plan.sizes) >>> 0;
+    const end = this.exports[`bind_${plan.entry}`](...plan.sizes);
     const missing = end - this.memory.buffer.byteLength;
     try {
+      if (end > MOST_BYTES) throw new RangeError();
       if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
     } catch {
       throw new WebconvError('out-of-memory', `the model needs ${end} bytes of memory`);

@@ -106,3 +106,16 @@ def test_sizes_that_must_be_equal_are_checked() -> None:
     np.testing.assert_array_equal(run_program(program, {"x": fitting})["y"], fitting)
     with pytest.raises(ShapeError, match=r"= 8 must equal .*6"):
         run_program(program, {"x": np.ones((4, 2), np.float32)})
+
+
+@pytest.mark.parametrize("n", [2_100, 4_200, 1_000_000])
+def test_sizes_that_need_more_than_there_is_are_refused(n: int) -> None:
+    """2.2 GB and 4.4 GB, whose addresses would wrap around, and 1 TB."""
+    x = graph.input("x", TensorType(dtypes.f32, (symbol("n"), 1)))
+    y = ops.ReduceSum((1,))(ops.CumSum(1)(ops.Expand((symbol("n"), 1 << 18))(x)))
+    program = Program({"main": graph.Graph({"x": x}, {"y": y})})
+    (instance, *_) = instances(program)
+    with pytest.raises(ShapeError, match=r"needs \d+ bytes of memory"):
+        instance.run({"x": np.ones((n, 1), np.float32)})
+    few = np.ones((2, 1), np.float32)
+    np.testing.assert_allclose(instance.run({"x": few})["y"], program.run({"x": few})["y"], 1e-4)

@@ -22,6 +22,9 @@ from tests.bundle.programs import (
     two_entries,
 )
 from webconv.api import Bundle
+from webconv.ir import dims, dtypes, graph, ops
+from webconv.ir.graph import Program
+from webconv.ir.op import TensorType
 from webconv.verify.browser import Browser
 from webconv.verify.errors import ScriptError
 from webconv.verify.page import Page
@@ -165,6 +168,17 @@ def test_bad_weights_are_refused_and_the_page_lives(
             assert rule in caught.value.text
             assert name in caught.value.text
     assert page.evaluate(RUN, serve(browser, bundle), {}, [])["report"]["tried"] == []
+
+
+@pytest.mark.parametrize("rows", [2_100, 4_200])
+def test_more_memory_than_there_is(rows: int, browser: Browser, page: Page, tmp_path: Path) -> None:
+    x = graph.input("x", TensorType(dtypes.f32, (dims.symbol("n"), 1)))
+    wide = ops.CumSum(1)(ops.Expand((dims.symbol("n"), 1 << 18))(x))
+    program = Program({"main": graph.Graph({"x": x}, {"y": ops.ReduceSum((1,))(wide)})})
+    url = serve(browser, webconv.convert(program, tmp_path / "wide", backends=["wasm"]))
+    with pytest.raises(ScriptError, match="the model needs") as caught:
+        page.evaluate(RUN, url, {}, [[["x", [1.0] * rows]]])
+    assert caught.value.code == "out-of-memory"
 
 
 def test_a_missing_file_is_a_network_error(
