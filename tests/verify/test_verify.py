@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 import webconv
-from tests.bundle.programs import counter, dense, lookup
+from tests.bundle.programs import counter, dense, listed, lookup, weights
+from tests.conftest import require_models
 from webconv.api import Bundle
+from webconv.ir import dims, ops
 from webconv.ir.dtypes import f32, i32
 from webconv.ir.errors import ModelFormatError, ParityError, ShapeError, WebconvError
-from webconv.ir.graph import Program
+from webconv.ir.graph import Graph, Program, input
 from webconv.ir.op import TensorType
-from webconv.verify import assert_parity
+from webconv.verify import assert_parity, runs
 from webconv.verify.data import cast, complete, read_npz
 from webconv.verify.names import by_name
 
@@ -90,6 +92,47 @@ def test_ids_are_cast_where_no_value_changes(tmp_path: Path) -> None:
     assert cast("x", np.array([0.1]), TensorType(f32, (1,))).dtype == np.float32
 
 
+def test_ids_out_of_the_vocabulary_are_refused(tmp_path: Path) -> None:
+    """As the runner does: an input that is f32 in the file holds ids all the same."""
+    bundle = bundle_of(lookup(), tmp_path)
+    assert bundle.verify(browser="none", inputs=[{"ids": [[0, 49]]}]).ok
+    for wrong in (-1, 0.5, 50, 99999, np.nan, np.inf):
+        ids = np.array([[3, wrong]])
+        rule = rf"input 'ids': ids must be integers in \[0, 50\), but one is {float(wrong)}"
+        with pytest.raises(ShapeError, match=rule):
+            bundle.verify(browser="none", inputs=[{"ids": ids}])
+        with pytest.raises(ShapeError, match=rule):
+            bundle.verify(browser="none", inputs=[{"ids": ids}], expect=[{"total": np.ones(8)}])
+    words = bundle_of(listed(), tmp_path / "lists")
+    with pytest.raises(ShapeError, match=r"input 'words': ids must be integers in \[0, \d+\)"):
+        words.verify(browser="none", inputs=[{"words": [[1], [0, 999]], "scale": 1.0}])
+
+
+def convolution(window: int) -> Program:
+    """One whose window fits an axis of at least `window` elements."""
+    x = input("x", TensorType(f32, (1, dims.symbol("time"), 1)))
+    y = ops.Conv((1,), (1,), ((0, 0),))(x, weights(0, window, 1, 1))
+    return Program({"main": Graph({"x": x}, {"y": y})}, name="convolution")
+
+
+def test_random_sizes_fit_a_window() -> None:
+    found = complete(convolution(1000), "main", {}, {}, np.random.default_rng(0))
+    assert found["x"].shape == (1, 1024, 1)
+    with pytest.raises(ShapeError, match=r"no sizes were found for time; give inputs \(--inputs"):
+        complete(convolution(5000), "main", {}, {}, np.random.default_rng(0))
+
+
+def test_sizes_that_a_run_refuses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window of Silero's short-time Fourier transform is known in a branch only."""
+    path = require_models("silero_vad_v4") / "silero_vad_legacy.onnx"
+    bundle = webconv.convert(path, tmp_path / "out", backends=["wasm"])
+    assert bundle.verify(browser="none").ok
+    monkeypatch.setattr(runs, "LARGER", (8,))
+    rule = r"a window of 256 .*; random inputs input \[2, 7\], .*: --inputs FILE.npz gives others"
+    with pytest.raises(ShapeError, match=rule):
+        bundle.verify(browser="none")
+
+
 def test_an_exact_name_wins_over_a_position() -> None:
     a, b = np.zeros(1), np.ones(1)
     assert by_name({"0": a, "1": b}, ["1", "x"], "input") == {"1": b}
@@ -107,10 +150,10 @@ def test_random_inputs_suit_the_program() -> None:
 def test_no_pickle_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, x=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ModelFormatError, match=r"x\.npz"):
+    with pytest.raises(ModelFormatError, match=r"x\.npz: it is not an npz file of numbers$"):
         read_npz(path)
     path.write_bytes(pickle.dumps({"x": 1}))
-    with pytest.raises(ModelFormatError, match=r"x\.npz"):
+    with pytest.raises(ModelFormatError, match=r"x\.npz: it is not an npz file$"):
         read_npz(path)
     path.write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(ModelFormatError, match=r"x\.npz"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,12 @@ Arrays = Mapping[str, Any]
 # The sizes that open symbols are given, the first that the model can take.
 SIZES = (7, 16, 32, 64, 128, 256)
 
+# Where a graph or a run refuses those, as a window does that fits no axis, larger ones are tried.
+LARGER = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+
+# How much the sizes of a try may come to when multiplied.
+MOST = 1 << 18
+
 # The lengths of the sequences of a random list.
 LENGTHS = (5, 2, 7)
 
@@ -31,15 +38,19 @@ def read_npz(path: Path) -> dict[str, Array]:
     """The arrays of an npz file; raises ModelFormatError for anything else, pickles included."""
     try:
         with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+            if file.read(2) != b"PK":
                 raise ModelFormatError(f"{path.name}: it is not an npz file")
+            file.seek(0)
+            archive = np.load(file, allow_pickle=False)
             return {name: archive[name] for name in archive.files}
     except OSError as error:
         reason = error.strerror or "it is not an npz file"
         raise ModelFormatError(f"{path.name}: {reason}") from None
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ModelFormatError(f"{path.name}: it is not an npz file of numbers: {error}") from None
+    except ValueError:
+        # NumPy's words are about unsafe ways to load it.
+        raise ModelFormatError(f"{path.name}: it is not an npz file of numbers") from None
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise ModelFormatError(f"{path.name}: it is not an npz file: {error}") from None
 
 
 def split_states(program: Program, arrays: Arrays) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -64,6 +75,16 @@ def cast(name: str, array: Array, t: TensorType) -> Array:
     return result
 
 
+def _check_ids(name: str, array: Array, vocabulary: int | None) -> None:
+    """Raise ShapeError for what the runner refuses to look up."""
+    if vocabulary is None:
+        return
+    wrong = array[(array != np.floor(array)) | (array < 0) | (array >= vocabulary)]
+    if wrong.size:
+        rule = f"ids must be integers in [0, {vocabulary})"
+        raise ShapeError(f"input {name!r}: {rule}, but one is {wrong[0]}")
+
+
 def complete(
     program: Program,
     entry: str,
@@ -71,11 +92,19 @@ def complete(
     vocabularies: Mapping[tuple[str, str], int],
     rng: np.random.Generator,
     batch: int = 2,
+    sizes: Sequence[int] = SIZES,
 ) -> dict[str, Any]:
-    """The inputs of a run: `given` ones by name or position, cast; the others are random."""
+    """The inputs of a run: `given` ones by name or position, cast; the others are random.
+
+    `sizes` are tried in order for the symbols that stay open. Raises ShapeError for given ids out
+    of a vocabulary, and where no sizes fit.
+    """
     graph = program.entries[entry]
     types = {name: v.type for name, v in graph.inputs.items()}
     inputs = _given(graph, given, types)
+    for name, value in inputs.items():
+        for array in value if isinstance(value, list) else [value]:
+            _check_ids(name, array, vocabularies.get((entry, name)))
     packed = graph.lists.pack(inputs, types)
     for k, name in enumerate(n for n in graph.lists.inputs if n not in inputs):
         row = tuple(dims.evaluate(d, {}) for d in types[name].shape[1:])
@@ -87,10 +116,10 @@ def complete(
         packed = graph.lists.pack(inputs, types)
     if len(packed) == len(graph.inputs):
         return inputs
-    sizes = _choose_sizes(program, graph, packed, batch)
+    chosen = _choose_sizes(program, graph, packed, batch, sizes)
     for name, value in graph.inputs.items():
         if name not in packed:
-            shape = tuple(dims.evaluate(d, sizes) for d in value.shape)
+            shape = tuple(dims.evaluate(d, chosen) for d in value.shape)
             limit = vocabularies.get((entry, name))
             inputs[name] = random_array(value.type, shape, limit, rng)
     return inputs
@@ -123,7 +152,9 @@ def random_array(
     return rng.integers(0, high, shape).astype(t.dtype.numpy)
 
 
-def _choose_sizes(program: Program, graph: Graph, given: Arrays, batch: int) -> dict[str, int]:
+def _choose_sizes(
+    program: Program, graph: Graph, given: Arrays, batch: int, tried: Sequence[int]
+) -> dict[str, int]:
     """Values for all symbols: `batch`, and sizes that no guard and no output refuses."""
     fixed: dict[str, int] = {}
     for name, array in given.items():
@@ -132,17 +163,21 @@ def _choose_sizes(program: Program, graph: Graph, given: Arrays, batch: int) -> 
             if isinstance(found, dims.Symbol):
                 fixed[found.name] = n
     open_symbols = [s for s in graph.symbols if s not in fixed]
-    for sizes in _candidates(open_symbols, batch):
+    usual = _candidates(open_symbols, batch, tried)
+    for sizes in itertools.chain(usual, _candidates(open_symbols, batch, LARGER)):
         if _fits(graph, fixed | sizes):
             return fixed | sizes
-    rule = f"no sizes were found for {', '.join(open_symbols)}; give inputs"
+    rule = f"no sizes were found for {', '.join(open_symbols)}; give inputs (--inputs FILE.npz)"
     raise ShapeError(f"{program.name}: {rule}")
 
 
-def _candidates(symbols: Sequence[str], batch: int) -> Iterator[dict[str, int]]:
-    choices = [(batch, 1) if s == "batch" else SIZES for s in symbols]
+def _candidates(
+    symbols: Sequence[str], batch: int, tried: Sequence[int]
+) -> Iterator[dict[str, int]]:
+    choices = [(batch, 1) if s == "batch" else tried for s in symbols]
     for sizes in itertools.islice(itertools.product(*choices), 10_000):
-        yield dict(zip(symbols, sizes, strict=True))
+        if math.prod(sizes) <= MOST:
+            yield dict(zip(symbols, sizes, strict=True))
 
 
 def _fits(graph: Graph, sizes: Mapping[str, int]) -> bool:

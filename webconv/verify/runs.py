@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from webconv.ir.errors import ModelFormatError
+from webconv.ir.errors import ModelFormatError, ShapeError
 from webconv.ir.graph import Graph, Program
 from webconv.ir.lists import members
 from webconv.ir.op import Array
 from webconv.verify.compare import Expected, own_slack
-from webconv.verify.data import Arrays, complete, read_npz, split_states
+from webconv.verify.data import LARGER, SIZES, Arrays, complete, read_npz, split_states
 from webconv.verify.names import by_name
 
 Given = str | Path | Arrays
@@ -63,19 +63,26 @@ def make_runs(
     if unknown := [n for n in names if n not in program.entries]:
         there = ", ".join(program.entries)
         raise ModelFormatError(f"there is no entry {unknown[0]!r}; there are {there}")
-    runs = []
+    # (entry, arrays of inputs, arrays of states) of each run.
+    given: list[tuple[str, Arrays, dict[str, Array]]] = []
     for g in inputs:
         own, states = split_states(program, arrays_of(g))
-        name = _entry_of(program, names, own)
-        runs.append(Run(name, complete(program, name, own, vocabularies, rng), states))
+        given.append((_entry_of(program, names, own), own, states))
     if not inputs:
         # What reads states comes after what only writes them.
         for name in sorted(names, key=lambda n: bool(program.entries[n].reads)):
-            for _ in range(2 if program.states else 1):
-                runs.append(Run(name, complete(program, name, {}, vocabularies, rng), {}))
+            given += [(name, {}, {})] * (2 if program.states else 1)
+
+    def runs(sizes: Sequence[int]) -> list[Run]:
+        return [
+            Run(name, complete(program, name, own, vocabularies, rng, sizes=sizes), states)
+            for name, own, states in given
+        ]
+
     if expect:
-        return [_expecting(program, run, arrays_of(e)) for run, e in zip(runs, expect, strict=True)]
-    return _by_numpy(program, runs)
+        pairs = zip(runs(SIZES), expect, strict=True)
+        return [_expecting(program, run, arrays_of(e)) for run, e in pairs]
+    return _by_numpy_at_sizes(program, runs)
 
 
 def _entry_of(program: Program, names: Sequence[str], given: Arrays) -> str:
@@ -108,6 +115,34 @@ def _expecting(program: Program, run: Run, expect: dict[str, Any]) -> Run:
         tuple(Expected(name, array) for name, array in members(named)),
         tuple(Expected(name, array) for name, array in states.items()),
     )
+
+
+def _by_numpy_at_sizes(program: Program, runs: Callable[[Sequence[int]], list[Run]]) -> list[Run]:
+    """The runs with NumPy's outputs, at larger sizes if it refuses those that were chosen."""
+    seen: list[str] = []
+    refused: ShapeError | None = None
+    for size in (SIZES[0], *LARGER):
+        chosen = runs([*dict.fromkeys((size, *SIZES))])
+        if _shapes(chosen) in seen:
+            continue
+        seen.append(_shapes(chosen))
+        try:
+            return _by_numpy(program, chosen)
+        except ShapeError as error:
+            refused = refused or error
+    assert refused is not None
+    if len(seen) == 1:
+        raise refused
+    rule = f"random inputs {seen[0]}, and larger ones, do not fit"
+    raise ShapeError(f"{refused}; {rule}: --inputs FILE.npz gives others")
+
+
+def _shapes(runs: Sequence[Run]) -> str:
+    """The shapes of all inputs, as `x [2, 7]`."""
+    found = dict.fromkeys(
+        f"{name} {list(array.shape)}" for run in runs for name, array in members(run.inputs)
+    )
+    return ", ".join(found)
 
 
 def _by_numpy(program: Program, runs: Sequence[Run]) -> list[Run]:
