@@ -227,13 +227,17 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def check_target(out: Path, force: bool) -> None:
     """Raise WebconvError unless a bundle may be written to `out`."""
-    if not os.path.lexists(out):
+    if out.is_symlink():
+        raise WebconvError(f"{out}: it is a symbolic link; choose another folder")
+    if not out.exists():
         return
-    if not force:
-        raise WebconvError(f"{out}: it exists; --force replaces an empty folder or a bundle")
-    empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
-    if not empty and (out.is_symlink() or read_manifest(out) is None):
-        raise WebconvError(f"{out}: it is neither empty nor a bundle, so --force leaves it alone")
+    if not out.is_dir():
+        raise WebconvError(f"{out}: it is a file; choose another folder")
+    if read_manifest(out) is not None:
+        if not force:
+            raise WebconvError(f"{out}: it is an older bundle; --force replaces it")
+    elif any(out.iterdir()):
+        raise WebconvError(f"{out}: it holds other files than a bundle; choose another folder")
 
 
 def write(contents: Contents, out: Path, force: bool = False) -> None:

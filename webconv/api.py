@@ -41,7 +41,12 @@ def load(
 
     path = Path(path)
     if path.is_dir():
+        from webconv.backends.bundle import MANIFEST
+
         frontends.refuse_folder(path)
+        if not (path / MANIFEST).exists():
+            rule = f"it is a folder, and no bundle ({MANIFEST} is missing); give a model file"
+            raise ModelFormatError(f"{path}: {rule}")
         if frontend or weights or input_shapes or plugins:
             raise WebconvError(f"{path} is a bundle: of these options it takes edits only")
         return _edited(Bundle.open(path).program, edits)
@@ -72,6 +77,9 @@ class Bundle:
 
         folder = Path(path)
         manifest = read_manifest(folder)
+        if manifest is None and folder.is_file():
+            rule = "it is a file, not a bundle; webconv convert makes one of a model"
+            raise ModelFormatError(f"{folder}: {rule}")
         if manifest is None:
             raise ModelFormatError(f"{folder}: it is not a bundle, {MANIFEST} is missing")
         if manifest["format"] != FORMAT:
@@ -114,6 +122,7 @@ def convert(
     nothing is written.
     """
     from webconv.backends.bundle import check_target, write
+    from webconv.frontends import check_there
 
     unknown = [b for b in backends if b not in BACKENDS]
     if unknown or not backends:
@@ -123,6 +132,8 @@ def convert(
     path = None if isinstance(model, Program) else Path(model)
     stem = name or (path.stem if path else model.name if isinstance(model, Program) else "model")
     target = Path(out) if out is not None else Path(f"{stem}_web")
+    if path is not None:
+        check_there(path)
     check_target(target, force)
     contents = _compile(model, stem, backends, on_step, options)
     write(contents, target, force)

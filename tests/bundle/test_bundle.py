@@ -224,24 +224,34 @@ def test_a_write_that_fails_leaves_the_old_bundle(
 def test_force_replaces_only_what_is_ours(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    with pytest.raises(WebconvError, match="it exists"):
+    webconv.convert(dense(), out, backends=["wasm"])
+    with pytest.raises(WebconvError, match="it is an older bundle; --force replaces it"):
         webconv.convert(dense(), out, backends=["wasm"])
-    webconv.convert(dense(), out, backends=["wasm"], force=True)
     webconv.convert(lookup(), out, backends=["wasm"], force=True)
     assert Bundle.open(out).manifest["name"] == "lookup"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(WebconvError, match="neither empty nor a bundle"):
-        webconv.convert(dense(), tmp_path / "mine", backends=["wasm"], force=True)
     (tmp_path / "link").symlink_to(out)
-    with pytest.raises(WebconvError, match="leaves it alone"):
-        webconv.convert(dense(), tmp_path / "link", backends=["wasm"], force=True)
+    kinds = {
+        "mine": "it holds other files than a bundle",
+        "mine/thesis.txt": "it is a file",
+        "link": "it is a symbolic link",
+    }
+    for name, kind in kinds.items():
+        for force in (False, True):
+            with pytest.raises(WebconvError, match=f"{name}: {kind}; choose another folder"):
+                webconv.convert(dense(), tmp_path / name, backends=["wasm"], force=force)
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
 def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match="it is not a bundle"):
         Bundle.open(tmp_path)
+    with pytest.raises(ModelFormatError, match=r"it is a folder, and no bundle .*give a model"):
+        webconv.load(tmp_path)
+    (tmp_path / "m.h5").write_text("")
+    with pytest.raises(ModelFormatError, match="it is a file, not a bundle; webconv convert"):
+        Bundle.open(tmp_path / "m.h5")
     bundle = webconv.convert(dense(), tmp_path / "out", backends=["wasm"])
     manifest = {**bundle.manifest, "format": 99}
     (bundle.path / "webconv.json").write_text(json.dumps(manifest))

@@ -199,7 +199,7 @@ def test_ops_lists_every_operator(capsys: pytest.CaptureFixture[str]) -> None:
         (["convert", "m.h5", "--with", "text"], "--with is not available yet"),
         (["bench", "d", "--profile"], "--profile is not available yet"),
         (["serve", "d", "--lan"], "--lan is not available yet"),
-        (["verify", "d", "--expect", "y.npz"], "1 --expect belong to as many --inputs"),
+        (["verify", "d", "--expect", "y.npz"], "--expect needs an --inputs for each"),
         (
             ["verify", "d", "--browser", "none", "--backend", "webgl"],
             "--browser none runs wasm alone",
@@ -222,18 +222,36 @@ def test_bad_files_are_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture
         assert not (tmp_path / "out").exists()
     assert "No such file" in fails(capsys, 1, "convert", tmp_path / "gone.h5", "-o", tmp_path / "o")
     assert "it is not a bundle" in fails(capsys, 1, "verify", tmp_path)
+    for command in ("convert", "inspect"):
+        message = fails(capsys, 1, command, tmp_path)
+        assert message.startswith(f"{tmp_path}: it is a folder, and no bundle")
+    assert "webconv convert makes one" in fails(capsys, 1, "bench", tmp_path / "a.h5")
     assert "there is no such folder" in fails(capsys, 1, "serve", tmp_path / "gone")
+
+
+def test_weights_that_are_not_there_are_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("convert", model, "-o", tmp_path / "o", "--weights", "nosuch.h5")
+    rule = "the weights nosuch.h5 cannot be read: No such file or directory"
+    assert fails(capsys, 1, *arguments) == f"{model}: {rule}"
 
 
 def test_what_exists_is_not_replaced(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    message = fails(capsys, 2, "convert", model, "-o", tmp_path, "--backend", "wasm")
-    assert "--force" in message
-    forced = fails(capsys, 1, "convert", model, "-o", tmp_path, "--backend", "wasm", "--force")
-    assert "neither empty nor a bundle" in forced
+    for force in ([], ["--force"]):
+        message = fails(capsys, 2, "convert", model, "-o", tmp_path, *force)
+        assert message.startswith(f"{tmp_path}: it holds other files than a bundle")
+        mistyped = fails(capsys, 1, "convert", "gone.h5", "-o", tmp_path, *force)
+        assert mistyped == "gone.h5: the file cannot be read: No such file or directory"
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+    (tmp_path / "empty").mkdir()
+    arguments = ["convert", model, "-o", tmp_path / "empty", "--backend", "wasm"]
+    assert run([*map(str, arguments)]) == 0
+    assert "older bundle; --force replaces it" in fails(capsys, 2, *arguments)
+    assert run([*map(str, arguments), "--force"]) == 0
 
 
 def test_names_split_at_the_last_equals_sign(

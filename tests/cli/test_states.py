@@ -76,11 +76,17 @@ def test_pairs_alike_in_name_and_type_are_proposed(
     assert found == pairs
 
 
-def test_inspect_proposes_states(model: Path, capsys: Capture) -> None:
+def test_inspect_and_convert_propose_states(model: Path, tmp_path: Path, capsys: Capture) -> None:
     found = inspected(capsys, str(model), "--json", "-")
     assert found["proposed_states"] == [{"input": "total_in", "output": "total_out"}]
+    hint = "input 'total_in' looks like a state: --state total_in=total_out would carry it"
     assert run(["inspect", str(model)]) == 0
-    assert "--state total_in=total_out would carry it" in capsys.readouterr().out
+    assert hint in capsys.readouterr().out
+    convert = ["convert", str(model), "-o", str(tmp_path / "o"), "--backend", "wasm", "--force"]
+    assert run(convert) == 0
+    assert hint in capsys.readouterr().out
+    assert run([*convert, "--state", "total_in=total_out"]) == 0
+    assert "looks like a state" not in capsys.readouterr().out
 
 
 def test_a_state_is_carried_on_every_backend(model: Path, browser: Browser, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,8 @@ from webconv.cli.options import (
     json_option,
     model_options,
 )
+from webconv.cli.proposals import propose_states, state_hint
+from webconv.ir.errors import WebconvError
 
 if TYPE_CHECKING:
     from webconv.ir.graph import Program
@@ -45,7 +46,7 @@ RESERVED = re.compile(
 )
 @backend_option
 @model_options
-@click.option("--force", is_flag=True, help="Replace an empty folder or an older bundle.")
+@click.option("--force", is_flag=True, help="Replace an older bundle.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @json_option
 def command(
@@ -74,10 +75,17 @@ def convert(
 ) -> Bundle:
     """Convert with a spinner; errors name the model's file."""
     import webconv
+    from webconv.backends.bundle import check_target
+    from webconv.frontends import check_there
 
     target = out or Path(f"{model.stem}_web")
-    if os.path.lexists(target) and not force:
-        raise click.UsageError(f"{target} exists; --force replaces an empty folder or a bundle")
+    arguments = options.arguments()
+    with about(model):
+        check_there(model)
+    try:
+        check_target(target, force)
+    except WebconvError as error:
+        raise click.UsageError(str(error)) from None
     with console.steps() as on_step, about(model):
         bundle: Bundle = webconv.convert(
             model,
@@ -85,7 +93,7 @@ def convert(
             backends=backends or BACKENDS,
             force=force,
             on_step=on_step,
-            **options.arguments(),
+            **arguments,
         )
     return bundle
 
@@ -97,6 +105,9 @@ def describe(bundle: Bundle, console: Console) -> None:
     console.say(f"{m['name']}: {m['parameters']:,} parameters, {before} nodes, {after} compiled")
     for note in m.get("notes", ()):
         console.say(note)
+    for graph in bundle.program.entries.values():
+        for pair in propose_states(graph):
+            console.say(state_hint(*pair))
     console.say()
     stats = {backend: part["stats"] for backend, part in m["backends"].items()}
     console.table(HEADERS, figures(stats))

@@ -12,7 +12,7 @@ from webconv.api import Bundle
 from webconv.cli.console import Console, write_json
 from webconv.cli.figures import HEADERS, figures
 from webconv.cli.options import BACKENDS, ModelOptions, about, json_option, model_options
-from webconv.cli.proposals import propose_states
+from webconv.cli.proposals import propose_states, state_hint
 
 if TYPE_CHECKING:
     from webconv.ir.graph import Graph, Program
@@ -133,8 +133,7 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.say()
         console.table(("state", "type"), [(s["name"], s["type"]) for s in found["states"]])
     for pair in found["proposed_states"]:
-        option = f"--state {pair['input']}={pair['output']}"
-        console.say(f"input {pair['input']!r} looks like a state: {option} would carry it")
+        console.say(state_hint(pair["input"], pair["output"]))
     for step in found["host_steps"]:
         console.say(f"done between stages, in entry {step['entry']}: {step['name']}")
     show_recurrences(found["recurrences"], console)

@@ -33,6 +33,11 @@ def propose_states(graph: Graph) -> list[tuple[str, str]]:
     return out if len(out) < len(graph.outputs) else out[:-1]
 
 
+def state_hint(given: str, made: str) -> str:
+    """What to do with an input and an output that `propose_states` found."""
+    return f"input {given!r} looks like a state: --state {given}={made} would carry it"
+
+
 def _likeness(a: str, b: str) -> float:
     """1 for names that differ in a side only (`h_in`, `h_out`), or where one begins the other."""
     a, b = (SIDES.sub("", name.lower()).strip("_.:-/ ") for name in (a, b))

@@ -67,7 +67,9 @@ def command(
 ) -> int:
     """Compare every backend of a bundle (or of a model, converted for it) with NumPy."""
     if expect and len(expect) != len(inputs):
-        raise click.UsageError(f"{len(expect)} --expect belong to as many --inputs")
+        raise click.UsageError(
+            f"--expect needs an --inputs for each; there are {len(expect)} and {len(inputs)}"
+        )
     if browser == "none" and backends and backends != ["wasm"]:
         raise click.UsageError("--browser none runs wasm alone")
     chosen = ModelOptions(**options)

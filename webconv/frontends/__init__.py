@@ -66,6 +66,20 @@ def detect(path: Path) -> str:
     )
 
 
+def check_there(path: Path) -> None:
+    """Raise ModelFormatError if there is no model at `path`, without a look at what is there."""
+    if not model_file(path).exists():
+        raise ModelFormatError("the file cannot be read: No such file or directory")
+
+
+def _check_weights(path: Path) -> None:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise ModelFormatError(f"the weights {path} cannot be read: {error.strerror}") from None
+
+
 def refuse_folder(path: Path) -> None:
     """Raises ModelFormatError for a folder that another framework has written."""
     if (path / "saved_model.pb").exists():
@@ -116,6 +130,8 @@ def load(
 ) -> Program:
     """The model at `path`, read by `frontend` or by the one that its content asks for."""
     chosen = frontend or detect(path)
+    if weights is not None:
+        _check_weights(weights)
     if chosen == "keras":
         from webconv.edits import fix_input
         from webconv.frontends import keras
