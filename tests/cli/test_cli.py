@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,7 +167,11 @@ def test_no_browser_is_exit_code_3(
 ) -> None:
     monkeypatch.setenv("WEBCONV_CHROMIUM", "/nonexistent/chromium")
     assert run(["verify", str(bundle.path), "--json", "-"]) == 3
-    report = json.loads(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    first, *rest = captured.err.splitlines()
+    assert first.startswith("webconv: error: no usable Chromium")
+    assert rest == ["see: --browser none, which checks wasm in this process"]
+    report = json.loads(captured.out)
     assert report["ok"] is False
     assert {r["error"]["code"] for r in report["results"]} == {"no-browser"}
 
@@ -272,8 +277,11 @@ def test_output_cannot_steer_a_terminal() -> None:
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    alone = capsys.readouterr()
     assert run(["--help"]) == 0
     printed = capsys.readouterr().out
+    assert (alone.out, alone.err) == (printed, "")
     for name in ("convert", "inspect", "verify", "bench", "serve", "ops", "doctor"):
         assert name in printed
         assert run([name, "--help"]) == 0
@@ -296,6 +304,25 @@ def test_serve_serves_until_it_is_ended(bundle: Bundle) -> None:
             assert served.wait(20) == 130
         finally:
             served.kill()
+
+
+def test_a_folder_without_a_page_is_served_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = SimpleNamespace(wait=lambda: None)
+    monkeypatch.setattr("webconv.cli.serve.threading", SimpleNamespace(Event=lambda: ended))
+    assert run(["serve", str(tmp_path), "--port", "0"]) == 0
+    warning = f"webconv: warning: {tmp_path} holds no bundle and no index.html\n"
+    assert capsys.readouterr().err == warning
+    (tmp_path / "index.html").write_text("a page")
+    assert run(["serve", str(tmp_path), "--port", "0"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_spaces_in_a_shape(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = next(iter(webconv.load(model).main.inputs))
+    assert run(["inspect", str(model), "--input-shape", f"{name}=4 , 5"]) == 0
+    assert "f32[4, 3]" in capsys.readouterr().out
 
 
 def test_a_port_in_use_is_said(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     # An option of the whole program, wherever it stands.
     arguments = [a for a in arguments if a != "--debug"]
     try:
-        result = commands.main(list(arguments), prog_name="webconv", standalone_mode=False)
+        result = commands.main(arguments or ["--help"], prog_name="webconv", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
         _complain(error.format_message(), debug)

@@ -236,7 +236,7 @@ def read_shape(name: str, text: str) -> tuple[Dim, ...]:
     from webconv.ir import dims
 
     try:
-        shape = tuple(dims.parse(part) for part in text.split(",")) if text else ()
+        shape = tuple(dims.parse(part.strip()) for part in text.split(",")) if text else ()
     except ShapeError as error:
         raise click.UsageError(f"--input-shape {name}: {error}") from None
     if any(isinstance(d, int) and d < 0 for d in shape):

@@ -21,6 +21,8 @@ def command(folder: Path, port: int) -> None:
 
     if not folder.is_dir():
         raise WebconvError(f"{folder}: there is no such folder")
+    if not (folder / "index.html").is_file():
+        click.echo(f"webconv: warning: {folder} holds no bundle and no index.html", err=True)
     try:
         server = Server(port=port)
     except OSError as error:

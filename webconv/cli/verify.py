@@ -158,6 +158,8 @@ def show(report: Report, console: Console) -> None:
         console.say(f"output {name!r} is at most {figure:.3g} from the model's")
     for line in report.failures():
         click.echo(f"webconv: error: {line}", err=True)
+    if any(r.error and r.error["code"] == "no-browser" for r in report.results):
+        click.echo("see: --browser none, which checks wasm in this process", err=True)
     if report.ok:
         browsers = {r.browser for r in report.results}
         place = "in this process" if browsers == {"none"} else f"in {', '.join(browsers)}"

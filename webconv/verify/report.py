@@ -78,7 +78,9 @@ class Report:
         lines = []
         for r in self.results:
             where = f"{r.backend} {r.variant}" if r.variant else r.backend
-            if r.error:
+            if r.error and r.error["code"] == "no-browser":
+                lines.append(r.error["message"])  # It is the same for all.
+            elif r.error:
                 lines.append(f"{where}: {r.error['code']}: {r.error['message']}")
             elif not r.outputs:
                 lines.append(f"{where}: nothing was compared")
@@ -86,4 +88,4 @@ class Report:
                 if not o.ok:
                     error = "" if o.max_abs_err is None else f", largest error {o.max_abs_err:.3g}"
                     lines.append(f"{where}: output {o.name!r}: {o.reason}{error}")
-        return lines
+        return [*dict.fromkeys(lines)]
