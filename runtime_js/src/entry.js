@@ -102,7 +102,7 @@ export class Entry {
     this.runner.check(signal);
     const values = this.snapshot(inputs);
     const wanted = fetch
-      ? fetch.map((name) => this.findOutput(name))
+      ? [fetch].flat().map((name) => this.findOutput(name))
       : this.outputs.map((_, i) => i);
     return this.runner.enqueue(async () => {
       const sizes = this.runner.states.bind(this.type);

@@ -11,6 +11,9 @@ const MOST_SHOWN = 4096;
 const MOST_BARS = 128;
 /** The lengths of the sequences that a list has at first. */
 const LENGTHS = [5, 2, 7];
+/** Sizes that are open are the first of these that the model takes; those of batches are 1. */
+const FIRST_SIZES = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
+const BATCH = /^batch|_0$/i;
 /** Runs are repeated for about this long, in ms, for the mean. */
 const REPEAT = 300;
 
@@ -48,6 +51,7 @@ const milliseconds = (ms) => `${ms < 10 ? ms.toPrecision(2) : Math.round(ms)} ms
 function show(error) {
   say(error.code ? `${error.code}: ${error.message}` : String(error));
   element('status').className = 'error';
+  element('outputs').replaceChildren();
 }
 
 /** @param {() => unknown} action */
@@ -112,13 +116,37 @@ function listSizes() {
   );
 }
 
+/**
+ * Sizes that the entry, and what it is made of, can run at.
+ * @param {Sizes} ofLists
+ */
+function firstSizes(ofLists) {
+  const { symbols, outputs } = entry.type;
+  const parts = runner.model.entries.filter(
+    (/** @type {any} */ type) => type.hidden || type === entry.type,
+  );
+  const guards = parts.flatMap((/** @type {any} */ type) => type.guards);
+  const all = FIRST_SIZES.map((n) =>
+    Object.fromEntries(
+      symbols.map((/** @type {string} */ symbol) => [
+        symbol,
+        ofLists[symbol] ?? (BATCH.test(symbol) ? 1 : n),
+      ]),
+    ),
+  );
+  // What a size of another entry makes is not known here.
+  const fits = (/** @type {Sizes} */ made) =>
+    guards.every((/** @type {any} */ [a, b]) => !(size(a, made) - size(b, made))) &&
+    outputs.every((/** @type {any} */ { shape }) =>
+      shape.every((/** @type {any} */ dim) => !(size(dim, made) < 0)),
+    );
+  return all.find(fits) ?? all[0];
+}
+
 /** Makes fields for the sizes and the inputs of the entry. */
 function showForm() {
   const ofLists = listSizes();
-  const first = (/** @type {string} */ symbol) => ofLists[symbol] ?? (symbol === 'batch' ? 1 : 16);
-  sizes = Object.fromEntries(
-    entry.type.symbols.map((/** @type {string} */ symbol) => [symbol, first(symbol)]),
-  );
+  sizes = firstSizes(ofLists);
   // Those that only states have are what the states hold.
   const told = new Set(entry.type.inputs.flatMap((/** @type {any} */ { shape }) => shape));
   const open = Object.keys(sizes).filter((symbol) => !(symbol in ofLists) && told.has(symbol));

@@ -55,7 +55,9 @@ export async function openModel(model, backends, options = {}) {
  */
 async function openSession(model, open, weights, options) {
   options.signal?.throwIfAborted();
-  if (!open) throw new WebconvError('no-backend', 'the bundle was made without it');
+  if (!open) {
+    throw new WebconvError('no-backend', `the bundle was made without it: ${model.backends}`);
+  }
   const [{ createSession }, { files, section }] = await open();
   const session = await createSession({
     model,

@@ -15,7 +15,10 @@ export const size = (dim, sizes) =>
   typeof dim === 'function' ? dim(sizes) : typeof dim === 'string' ? sizes[dim] : dim;
 
 /** How a size is computed, as people write it. @param {Dim} dim */
-const formula = (dim) => String(dim).replace(/\(?s\)? => |\bs\./g, '');
+const formula = (dim) => String(dim).replace(/\(?s\)? => |\bs\.|Math\./g, '');
+
+/** Longer formulas tell nobody anything. */
+const LONGEST = 100;
 
 /** @param {number[]} shape */
 export const count = (shape) => shape.reduce((product, n) => product * n, 1);
@@ -63,8 +66,10 @@ export function checkGuards(guards, sizes, given = '') {
     if (size(a, sizes) !== size(b, sizes)) {
       if (b === 0) {
         const rule = 'a slice or window would leave its tensor';
-        const here = given || 'here';
-        throw new WebconvError('shape', `${rule}: ${here}, so ${formula(a)} = ${size(a, sizes)}`);
+        const text = formula(a);
+        const here = given || JSON.stringify(sizes);
+        const why = text.length > LONGEST ? '' : `, so ${text} = ${size(a, sizes)}`;
+        throw new WebconvError('shape', `${rule}: ${here}${why}`);
       }
       const [left, right] = [a, b].map((dim) =>
         typeof dim === 'number' ? dim : `${formula(dim)} = ${size(dim, sizes)}`,
@@ -128,7 +133,7 @@ function checkShape({ name, shape }, tensor, sizes, held) {
   const actual = tensor.shape ?? expected;
   if (String(actual) !== String(expected) || tensor.data.length !== count(expected)) {
     const rule = `'${name}' must have shape ${written(shape)}, here ${written(expected)}`;
-    const shapes = tensor.shape ? `shape ${written(actual)} and ` : '';
+    const shapes = String(actual) === String(expected) ? '' : `shape ${written(actual)} and `;
     const hint = held && `; states fix ${held} until states.reset()`;
     const found = `${shapes}${tensor.data.length} elements`;
     throw new WebconvError('shape', `${rule}, but it has ${found}${hint}`);

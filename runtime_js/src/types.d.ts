@@ -311,9 +311,9 @@ export interface Tensor {
   dtype: DType;
 }
 
-export interface RunOptions {
-  /** The names of the outputs to read back; all of them if absent. */
-  fetch?: string[];
+export interface RunOptions<Name extends PropertyKey = string> {
+  /** The name or names of the outputs to read back; all of them if absent. */
+  fetch?: Name | readonly Name[];
   signal?: AbortSignal;
 }
 
@@ -361,7 +361,10 @@ export interface EntryRunner<Inputs, Outputs> {
   readonly inputs: InputSlot[];
   readonly outputs: OutputSlot[];
   /** Runs on `inputs`, which are copied, or on what was `set`. Calls queue. */
-  run(inputs?: Inputs, options?: RunOptions): Promise<Outputs>;
+  run<Name extends keyof Outputs = keyof Outputs>(
+    inputs?: Inputs,
+    options?: RunOptions<Name>,
+  ): Promise<Pick<Outputs, Name>>;
 }
 
 export interface StateRunner<States> {

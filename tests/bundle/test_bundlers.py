@@ -94,6 +94,10 @@ runner.inputs[0].set(data, [1, 5]);
 await runner.entry('main').run();
 // @ts-expect-error there is no such input
 await runner.run({ y: [1] });
+// @ts-expect-error there is no such output
+await runner.run({ x: [1] }, { fetch: ['nope'] });
+// @ts-expect-error it was not fetched
+(await runner.run({ x: [1] }, { fetch: [] })).probs;
 // @ts-expect-error there is no such entry
 runner.entry('step');
 const { defaultOrder } = getBackendAvailability();

@@ -331,6 +331,17 @@ def test_the_page_shows_errors_of_the_visitor(bundles: dict[str, Bundle], browse
         until(page, "document.querySelector('#status').textContent.startsWith('shape')")
 
 
+def test_the_page_starts_at_sizes_that_the_model_takes(browser: Browser, tmp_path: Path) -> None:
+    """A batch of 1, and as many steps as the windows of the model need."""
+    x = graph.input("x", TensorType(dtypes.f32, (dims.symbol("x_0"), dims.symbol("steps"))))
+    part = ops.Slice((0, 50), (dims.symbol("x_0"), 40), (1, 1))(x)
+    program = Program({"main": graph.Graph({"x": x}, {"y": ops.Tanh()(part)})})
+    bundle = webconv.convert(program, tmp_path / "windows", backends=["wasm"])
+    with browser.page(browser.mount(bundle.path)) as page:
+        until(page, "document.querySelector('#status').textContent.endsWith('a run')")
+        assert "x: f32 [1, 128]" in page.text("#inputs")
+
+
 def test_the_page_takes_and_shows_lists(bundles: dict[str, Bundle], browser: Browser) -> None:
     with browser.page(browser.mount(bundles["listed"].path)) as page:
         until(page, "document.querySelector('#status').textContent.endsWith('a run')")
