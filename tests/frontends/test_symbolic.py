@@ -205,3 +205,12 @@ def test_given_names_of_sizes_that_are_one(tmp_path: Path) -> None:
     assert [v.shape[0] for v in program.main.inputs.values()] == [m, n]
     with pytest.raises(ShapeError, match="must equal"):
         program.run({"x": np.zeros((2, 2, 3)), "h": np.zeros((1, 4))})
+
+
+def test_pieces_of_an_open_axis(tmp_path: Path) -> None:
+    """What is left over would be lost."""
+    x = keras.Input((None, 2))
+    model = keras.Model(x, keras.ops.split(x, 2, axis=1))
+    program = check(model, tmp_path, [((2, 4, 2),), ((1, 6, 2),)])
+    with pytest.raises(ShapeError, match="must equal"):
+        program.run({next(iter(program.main.inputs)): sample((1, 5, 2), "float32")})

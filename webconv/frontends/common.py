@@ -182,6 +182,13 @@ def split(x: Value, sizes: Sequence[Dim], axis: int) -> list[Value]:
     return out
 
 
+def split_evenly(x: Value, count: int, axis: int) -> list[Value]:
+    """`count` pieces of one size along an axis, not negative; a guard that nothing is left."""
+    size = dims.floordiv(x.shape[axis], count)
+    whole = [size * count if k == axis else n for k, n in enumerate(x.shape)]
+    return split(reshape(x, whole), [size] * count, axis)
+
+
 def broadcast_to(x: Value, shape: Shape) -> Value:
     """`x` broadcast to `shape`."""
     return x if x.shape == tuple(shape) else ops.Expand(tuple(shape))(x)

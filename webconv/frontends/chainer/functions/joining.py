@@ -66,10 +66,7 @@ def split_axis(call: Applied, x: Value) -> list[Value]:
     axis = normalise_axis(call.axis, x.type.rank)
     n = x.shape[axis]
     if call.indices is None:
-        size = dims.floordiv(n, call.sections)
-        # A guard that nothing is left: pieces of an open size must be alike.
-        whole = [size * call.sections if k == axis else d for k, d in enumerate(x.shape)]
-        return common.split(common.reshape(x, whole), [size] * call.outputs, axis)
+        return common.split_evenly(x, call.sections, axis)
     places = [0, *(_plain(k) for k in call.indices), n]
     starts = [dims.minimum(p, n) for p in places]
     sizes = [dims.maximum(b - a, 0) for a, b in itertools.pairwise(starts)]

@@ -165,7 +165,7 @@ def split(
         count = indices_or_sections
         if count > MOST_PIECES or (isinstance(n, int) and n % count):
             raise ShapeError(f"axis {axis} of {value.type} does not divide into {count} pieces")
-        return common.split(value, [dims.floordiv(n, count)] * count, axis)
+        return common.split_evenly(value, count, axis)
     edges: list[Dim] = [0, *indices_or_sections, n]
     spans = [common.span(n, a, b) for a, b in itertools.pairwise(edges)]
     return [common.slice_axes(value, {axis: s}) for s in spans]
