@@ -162,3 +162,14 @@ def test_sizes_are_named_on_the_command_line(
     found, text = convert(chainer_python, tmp_path, model, "--input-shape", f"{name}=batch,3")
     assert found == code
     assert "there is no input 'word'; there are x\n" in text if code else not text
+
+
+def test_sizes_that_stay_are_told_for_each_entry(chainer_python: Run, tmp_path: Path) -> None:
+    model = write(tmp_path, "{'start': (net.start, X), 'step': (net.step, X)}")
+    rule = "x: axis 0 stays 2: a plain number; --input-shape x=batch,3 names it"
+    plain, named = (tmp_path / f"{name}.json" for name in ("plain", "named"))
+    assert convert(chainer_python, tmp_path, model, "--json", plain) == (0, "")
+    assert json.loads(plain.read_text())["notes"] == [f"start: {rule}", f"step: {rule}"]
+    names = ("--input-shape", "x=batch,3", "--force", "--json", named)
+    assert convert(chainer_python, tmp_path, model, *names) == (0, "")
+    assert "notes" not in json.loads(named.read_text())

@@ -91,7 +91,8 @@ def _joined(programs: Mapping[str, Program], name: str) -> Program:
         for state_name, value in graph.writes.items():
             if value.type != states[state_name].type:
                 _differ(entry, state_name, states[state_name].type, value.type)
-    return Program(graphs, tuple(states.values()), name)
+    notes = tuple(f"{entry}: {note}" for entry, p in programs.items() for note in p.notes)
+    return Program(graphs, tuple(states.values()), name, notes=notes)
 
 
 def _differ(entry: str, state: str, known: object, found: object) -> None:

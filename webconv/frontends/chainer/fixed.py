@@ -19,7 +19,7 @@ LONGEST = 240
 
 def with_notes(traced: Traced, program: Program, reasons: Mapping[Axis, str]) -> Program:
     """`program` with a note for each axis that stays, by the reason that is known of it."""
-    if traced.sizes or traced.input_shapes or traced.entries or traced.counts:
+    if traced.sizes or traced.input_shapes or traced.counts:
         return program
     return dataclasses.replace(program, notes=tuple(_notes(program, reasons)))
 
