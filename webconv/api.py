@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webconv.ir.dims import Dim
-from webconv.ir.errors import ModelFormatError, WebconvError
+from webconv.ir.errors import ModelFormatError, ShapeError, WebconvError
 from webconv.ir.graph import Program
 
 if TYPE_CHECKING:
@@ -50,14 +50,20 @@ def load(
         if frontend or weights or input_shapes or plugins:
             raise WebconvError(f"{path} is a bundle: of these options it takes edits only")
         return _edited(Bundle.open(path).program, edits)
-    program = frontends.load(
-        path,
-        frontend=frontend,
-        weights=None if weights is None else Path(weights),
-        input_shapes=input_shapes,
-        constants=edits.constants if edits else None,
-        plugins=[Path(p) for p in plugins],
-    )
+    try:
+        program = frontends.load(
+            path,
+            frontend=frontend,
+            weights=None if weights is None else Path(weights),
+            input_shapes=input_shapes,
+            constants=edits.constants if edits else None,
+            plugins=[Path(p) for p in plugins],
+        )
+    except ShapeError as error:
+        if input_shapes:
+            given = (f"{n}={','.join(map(str, shape))}" for n, shape in input_shapes.items())
+            error.args = (f"{error}; --input-shape gave {' '.join(given)}",)
+        raise
     # The frontend has made the constants: an axis must be one before its operator is read.
     return edit(program, replace(edits, constants={})) if edits else program
 

@@ -323,6 +323,8 @@ def test_spaces_in_a_shape(model: Path, capsys: pytest.CaptureFixture[str]) -> N
     name = next(iter(webconv.load(model).main.inputs))
     assert run(["inspect", str(model), "--input-shape", f"{name}=4 , 5"]) == 0
     assert "f32[4, 3]" in capsys.readouterr().out
+    wrong = fails(capsys, 1, "inspect", model, "--input-shape", f"{name}=batch, 6")
+    assert wrong.endswith(f"; --input-shape gave {name}=batch,6")
 
 
 def test_a_port_in_use_is_said(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
