@@ -147,7 +147,9 @@ class Tracer:
             with self._inside(layer.name):
                 outputs = layer.rule.function(layer, *bound.args, **(layer.config | bound.kwargs))
         except (UnsupportedError, ShapeError) as e:
-            text = str(e) if str(e).startswith(layer.label) else f"{layer.label}: {e}"
+            # Operators put their name in front, which often is the layer's too.
+            said = str(e).removeprefix(f"{layer.class_name}: ")
+            text = said if said.startswith(layer.label) else f"{layer.label}: {said}"
             if isinstance(e, ShapeError):
                 raise ShapeError(text) from None
             self.problems.add(text)
