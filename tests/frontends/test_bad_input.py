@@ -273,7 +273,7 @@ class TestWeights:
             ("dense/vars/0", (6, 2), r"Dense head: MatMul: f32\[batch, 5\] @ f32\[6, 2\]: sizes"),
             ("dense/vars/1", (2, 1), r"Dense head: weight bias must have shape \[2\], but it has"),
             ("lstm/cell/vars/0", (3, 21), r"LSTM rnn: weight kernel must have shape \[any, 20\]"),
-            ("lstm/cell/vars/0", (4, 20), r"LSTM rnn: LSTM: w must be \[1, 3, 4, 5\], but it is"),
+            ("lstm/cell/vars/0", (4, 20), r"LSTM rnn: w must be \[1, 3, 4, 5\], but it is"),
             (
                 "lstm/cell/vars/2",
                 (),
