@@ -6,32 +6,49 @@ What ONNX's suite sees is read from the lists in `tests/onnx_nodes`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 from scripts import evidence
 from webconv.cli.ops import support
+from webconv.frontends.keras import operations
 from webconv.frontends.keras.layers import FAMILIES
+from webconv.frontends.keras.operations.tensorflow import FUNCTIONS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 COLUMNS = 4
 
 
 def keras() -> str:
-    """All layers by family, older spellings included."""
+    """All layers by family, older spellings included, and what stands beside layers."""
     parts = [
         "# Keras layers",
         "Layers of Keras 1, 2 and 3 that convert, by family. What depends on user code (`Lambda`, "
         "custom layers) takes a `--plugin` file; `webconv convert` shows the lines to write.",
     ]
     for family in FAMILIES:
-        doc = (family.__doc__ or "").strip().splitlines()[0]
-        names = ", ".join(f"`{name}`" for name in sorted(family.RULES) if name[0] != "_")
-        parts += [
-            f"## {family.__name__.rsplit('.', 1)[-1].replace('_', ' ').capitalize()}",
-            doc,
-            names,
-        ]
+        parts += _family(family, "##", sorted(name for name in family.RULES if name[0] != "_"))
+    parts += [
+        "## Operations",
+        "Functional models call functions beside layers, which take part as they do.",
+    ]
+    for family in operations.FAMILIES:
+        parts += _family(family, "###", sorted(family.RULES))
+    functions = sorted(f"tf.{name}" for name in FUNCTIONS if name[:2] != "__")
+    parts += [
+        "### TensorFlow",
+        "Functions of TensorFlow that models of tf.keras call; operators and slices besides.",
+        ", ".join(f"`{name}`" for name in functions),
+    ]
     return "\n\n".join(parts) + "\n"
+
+
+def _family(family: ModuleType, level: str, names: Iterable[str]) -> list[str]:
+    """A section: what the module says of itself, and the names."""
+    doc = (family.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+    title = family.__name__.rsplit(".", 1)[-1].replace("_", " ").capitalize()
+    return [f"{level} {title}", doc, ", ".join(f"`{name}`" for name in names)]
 
 
 def operators() -> str:
