@@ -185,7 +185,7 @@ class TestInputShape:
             ({"x": (1, 4, 3)}, r"there is no input 'x'; the inputs are 'in_0'"),
             ({"in_0": (1, 4)}, r"input 'in_0': a shape of 3 sizes is needed, but 1, 4 has 2"),
             ({"in_0": (1, 0, 3)}, r"input 'in_0': sizes must be positive, but they are 1, 0, 3"),
-            ({"in_0": (1, 4, 5)}, r"LSTM lstm.*: LSTM: w must be \[1, 5, 4, 2\], but it is"),
+            ({"in_0": (1, 4, 5)}, r"LSTM lstm.*: w must be \[1, 5, 4, 2\], but it is"),
         ],
     )
     def test_impossible(self, path: Path, shapes: Any, message: str) -> None:
