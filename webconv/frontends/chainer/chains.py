@@ -235,16 +235,13 @@ def _with_steps(
 ) -> Program:
     if not looped:
         return convert(_aligned_tape(traced, open_, {}), name, plugins)
-    samples = samples_of(looped, lambda s: traced.takes({**traced.sizes, **s}))
-    tapes = [_aligned_tape(traced, open_, sizes) for sizes in samples]
-    programs = [convert(tape, name, plugins) for tape in with_common_layers(tapes)]
     try:
-        return _unified(programs, samples)
+        return _of_samples(traced, open_, looped, name, plugins)
     except Mismatch as mismatch:
         for more in MORE:
             with contextlib.suppress(Mismatch, *REFUSALS):
                 other = {symbol: n + more for symbol, n in looped.items()}
-                return _with_rows(traced, open_, other, name, plugins)
+                return _of_samples(traced, open_, other, name, plugins, by_rows=True)
         names = ", ".join(looped)
         raise UnsupportedError(
             f"the steps over {names} are not a recurrence that is known: {mismatch}; fix the size "
@@ -256,18 +253,22 @@ def _with_steps(
 MORE = (0, 3, 9)
 
 
-def _with_rows(
+def _of_samples(
     traced: Traced,
     open_: dict[str, int],
     looped: dict[str, int],
     name: str,
     plugins: Mapping[str, Convert],
+    by_rows: bool = False,
 ) -> Program:
-    """The program of a chain that takes the rows of arrays one by one, and joins them again."""
+    """One program of those of several sizes; raises Mismatch if there is none.
+
+    With `by_rows`, arrays of these sizes are lists of what the chain takes one by one.
+    """
     samples = samples_of(looped, lambda s: traced.takes({**traced.sizes, **s}))
     tapes = with_common_layers([_aligned_tape(traced, open_, sizes) for sizes in samples])
     programs = [
-        convert(tape, name, plugins, rows=sizes.values())
+        convert(tape, name, plugins, rows=sizes.values() if by_rows else ())
         for tape, sizes in zip(tapes, samples, strict=True)
     ]
     return _unified(programs, samples)
