@@ -30,6 +30,18 @@ CALLS: dict[str, tuple[tuple[int | None, ...], Callable[[Any], Any]]] = {
         (5, 6, 3),
         lambda x: OPS.cast(OPS.image.resize(3 * OPS.cast(x > 0, "int32"), (7, 6)), "float32"),
     ),
+    "resize_beyond": (
+        (5, 6, 3),
+        lambda x: OPS.cast(
+            OPS.image.resize(255 * OPS.cast(x > 0, "uint8"), (7, 6), "bicubic"), "float32"
+        ),
+    ),
+    "saturated": ((5,), lambda x: OPS.cast(OPS.saturate_cast(x * 300.0, "uint8"), "float32")),
+    "saturated_i16": ((5,), lambda x: OPS.cast(OPS.saturate_cast(x * 1e5, "int16"), "float32")),
+    "saturated_i8": (
+        (5,),
+        lambda x: OPS.cast(OPS.saturate_cast(OPS.cast(x * 300.0, "int32"), "int8"), "float32"),
+    ),
     "pad": ((4, 5, 2), lambda x: OPS.image.pad_images(x, 1, 2, 3, 0)),
     "pad_to": (
         (4, 5, 2),

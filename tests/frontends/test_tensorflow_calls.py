@@ -10,6 +10,7 @@ import pytest
 
 from tests.frontends.oracle import assert_close
 from webconv.frontends.keras import load
+from webconv.ir.errors import ShapeError, UnsupportedError
 from webconv.ir.graph import Program
 
 # Made by tensorflow_calls.py where TensorFlow is.
@@ -33,3 +34,17 @@ def test_call(call: str, tmp_path: Path) -> None:
         want = FOUND[f"{call}/y"][: len(batch)]
         assert got.shape == want.shape
         assert_close(got, want)
+
+
+def test_a_shape_that_is_told_is_guarded(tmp_path: Path) -> None:
+    config = str(FOUND["rows/ensure_shape/config"]).replace('"shape": [null', '"shape": [2')
+    program = loaded(tmp_path, config)
+    assert len(next(iter(program.run({"x": FOUND["rows/x"]}).values()))) == 2
+    with pytest.raises(ShapeError, match="must equal"):
+        program.run({"x": FOUND["rows/x"][:1]})
+
+
+def test_images_of_integers_that_would_be_scaled(tmp_path: Path) -> None:
+    config = str(FOUND["image/adjust_brightness/config"]).replace("float32", "uint8")
+    with pytest.raises(UnsupportedError, match="it scales images of u8; cast them to float32"):
+        loaded(tmp_path, config)

@@ -173,6 +173,32 @@ def cast(layer: Layer, x: Any, *, dtype: str) -> Value:
     return common.cast(tensor(x), dtype_named(dtype))
 
 
+def saturate_cast(layer: Layer, x: Any, *, dtype: str) -> Value:
+    """x in another dtype; what is beyond the least or the largest integer becomes that."""
+    value, wanted = tensor(x), dtype_named(dtype)
+    own = value.type.dtype
+    if wanted.is_integer and own.kind != "b":
+        low, high = _limits(own, np.iinfo(wanted.numpy))
+        value = ops.Min()(ops.Max()(value, scalar(low, value)), scalar(high, value))
+    return common.cast(value, wanted)
+
+
+def _limits(own: DType, wanted: Any) -> tuple[float, float]:
+    """The least and the largest number of a dtype that an integer type holds."""
+    if own.is_integer:
+        known = np.iinfo(own.numpy)
+        return max(known.min, wanted.min), min(known.max, wanted.max)
+    # The nearest float may lie beyond.
+    number = own.numpy.type
+    with np.errstate(over="ignore"):
+        low, high = number(wanted.min), number(wanted.max)
+    if float(high) > wanted.max:
+        high = np.nextafter(high, number(0))
+    if float(low) < wanted.min:
+        low = np.nextafter(low, number(0))
+    return float(low), float(high)
+
+
 def round_to(layer: Layer, x: Any, *, decimals: int = 0) -> Value:
     """x rounded to some decimals, ties to even."""
     value = tensor(x)
@@ -368,7 +394,7 @@ RULES: Mapping[str, Rule] = {
     "Clip": Rule(clip),
     "Where": Rule(where),
     "Cast": Rule(cast),
-    "SaturateCast": Rule(cast),
+    "SaturateCast": Rule(saturate_cast),
     "Round": Rule(round_to),
     "ZerosLike": Rule(filled_like(0)),
     "OnesLike": Rule(filled_like(1)),

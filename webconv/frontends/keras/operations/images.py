@@ -8,7 +8,7 @@ from webconv.frontends import common
 from webconv.frontends.keras.layers import images
 from webconv.frontends.keras.layers.resizing import Interpolation
 from webconv.frontends.keras.layers.windows import DataFormat
-from webconv.frontends.keras.operations.elementwise import floating, tensor
+from webconv.frontends.keras.operations.elementwise import floating, saturate_cast, tensor
 from webconv.frontends.keras.schema import Positive
 from webconv.frontends.keras.tree import Layer, Rule
 from webconv.ir import dims, ops
@@ -46,7 +46,7 @@ def resize(
         data_format=data_format,
     )
     whole = not x.type.dtype.is_float and interpolation != "nearest"
-    return common.cast(ops.Round()(made) if whole else made, x.type.dtype)
+    return saturate_cast(layer, ops.Round()(made) if whole else made, dtype=str(x.type.dtype.numpy))
 
 
 # What is put before and after an axis, or taken away if negative, and its size then; two are given.

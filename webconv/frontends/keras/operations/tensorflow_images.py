@@ -11,7 +11,7 @@ from webconv.frontends.keras.layers.resizing import Coordinates
 from webconv.frontends.keras.layers.resizing import resize as resize_axes
 from webconv.frontends.keras.operations import neural
 from webconv.frontends.keras.operations.elementwise import floating, tensor
-from webconv.frontends.keras.operations.images import framed
+from webconv.frontends.keras.operations.images import framed, to_grayscale
 from webconv.frontends.keras.operations.sizes import sizes_of
 from webconv.frontends.keras.tree import Layer, Rule
 from webconv.ir import dims, ops
@@ -103,40 +103,27 @@ def _pool(kind: str) -> Callable[..., Value]:
     return pool
 
 
-def conv(
-    layer: Layer,
-    x: Value,
-    kernel: Any,
-    *,
-    strides: Windows = 1,
-    padding: Padding,
-    dilations: Windows | None = None,
-) -> Value:
-    """A convolution with a kernel `[height, width, I, O]` that the graph has."""
-    return neural.conv(
-        layer,
-        x,
-        tensor(kernel, x),
-        strides=_spatial(strides, "strides") or 1,
-        padding="same" if padding == "SAME" else "valid",
-        dilation_rate=_spatial(dilations, "dilations") or 1,
-    )
+def _conv(function: Callable[..., Value]) -> Callable[..., Value]:
+    def conv(
+        layer: Layer,
+        x: Value,
+        kernel: Any,
+        *,
+        strides: Windows = 1,
+        padding: Padding,
+        dilations: Windows | None = None,
+    ) -> Value:
+        """A convolution with a kernel that the graph has; channels come last."""
+        return function(
+            layer,
+            x,
+            tensor(kernel, x),
+            strides=_spatial(strides, "strides") or 1,
+            padding=padding.lower(),
+            dilation_rate=_spatial(dilations, "dilations") or 1,
+        )
 
-
-def depthwise(
-    layer: Layer,
-    x: Value,
-    kernel: Any,
-    *,
-    strides: Windows = 1,
-    padding: Padding,
-    dilations: Windows | None = None,
-) -> Value:
-    """A convolution of each channel with kernels `[height, width, I, M]` of its own."""
-    own = tensor(kernel, x)
-    *window, channels, several = own.shape
-    own = common.reshape(own, (*window, 1, channels * several))
-    return conv(layer, x, own, strides=strides, padding=padding, dilations=dilations)
+    return conv
 
 
 def local_response(
@@ -167,32 +154,21 @@ def _flip(axis: int) -> Callable[..., Value]:
     return flip
 
 
-def crop_box(
-    layer: Layer,
-    x: Value,
-    *,
-    offset_height: int,
-    offset_width: int,
-    target_height: int,
-    target_width: int,
-) -> Value:
-    """A part of images."""
-    height = (-offset_height, None, target_height)
-    return framed(x, None, height, (-offset_width, None, target_width))
+def _box(sign: int) -> Callable[..., Value]:
+    def box(
+        layer: Layer,
+        x: Value,
+        *,
+        offset_height: int,
+        offset_width: int,
+        target_height: int,
+        target_width: int,
+    ) -> Value:
+        """Zeros around images, or a part of them if `sign` is negative."""
+        height = (sign * offset_height, None, target_height)
+        return framed(x, None, height, (sign * offset_width, None, target_width))
 
-
-def pad_box(
-    layer: Layer,
-    x: Value,
-    *,
-    offset_height: int,
-    offset_width: int,
-    target_height: int,
-    target_width: int,
-) -> Value:
-    """Zeros around images."""
-    height = (offset_height, None, target_height)
-    return framed(x, None, height, (offset_width, None, target_width))
+    return box
 
 
 def central_crop(layer: Layer, x: Value, *, central_fraction: float) -> Value:
@@ -206,6 +182,24 @@ def _edge(n: Dim, fraction: float) -> int:
     if not isinstance(n, int):
         raise UnsupportedError("the size of the image must be known when converting")
     return int((n - n * fraction) / 2)
+
+
+def _floats(x: Value) -> Value:
+    """x, which TensorFlow would scale by the range of its dtype if it were integers."""
+    if not x.type.dtype.is_float:
+        raise UnsupportedError(f"it scales images of {x.type.dtype}; cast them to float32 before")
+    return x
+
+
+def brighter(layer: Layer, x: Value, delta: Any) -> Value:
+    """A number added to every pixel."""
+    made: Value = ops.Add()(_floats(x), tensor(delta, x))
+    return made
+
+
+def gray(layer: Layer, x: Value) -> Value:
+    """Red, green and blue as one channel."""
+    return to_grayscale(layer, _floats(x))
 
 
 def standardized(layer: Layer, x: Value) -> Value:
@@ -226,13 +220,15 @@ RULES: Mapping[str, Rule] = {
     "ResizeNearestV1": Rule(resize_nearest_v1),
     "MaxPoolNHWC": Rule(_pool("Max")),
     "AveragePoolNHWC": Rule(_pool("Average")),
-    "ConvNHWC": Rule(conv),
-    "DepthwiseNHWC": Rule(depthwise),
+    "ConvNHWC": Rule(_conv(neural.conv)),
+    "DepthwiseNHWC": Rule(_conv(neural.depthwise_conv)),
     "LocalResponse": Rule(local_response),
     "FlipLeftRight": Rule(_flip(1)),
     "FlipUpDown": Rule(_flip(0)),
-    "CropBox": Rule(crop_box),
-    "PadBox": Rule(pad_box),
+    "CropBox": Rule(_box(-1)),
+    "PadBox": Rule(_box(1)),
     "CentralCrop": Rule(central_crop),
     "Standardized": Rule(standardized),
+    "Brighter": Rule(brighter),
+    "Gray": Rule(gray),
 }

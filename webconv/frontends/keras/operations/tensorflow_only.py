@@ -105,11 +105,12 @@ def ones(layer: Layer, shape: Any, *, dtype: str = "float32") -> Value:
 
 def ensure_shape(layer: Layer, x: Value, *, shape: tuple[int | None, ...]) -> Value:
     """x, which has the shape that is told."""
-    pairs = zip(shape, x.shape, strict=False)
+    pairs = [*zip(shape, x.shape, strict=False)]
     wrong = any(isinstance(n, int) and told not in (None, n) for told, n in pairs)
     if len(shape) != x.type.rank or wrong:
         raise ShapeError(f"{x.type} has not the shape {list(shape)}")
-    return x
+    # A size that is open is guarded.
+    return common.reshape(x, [n if told is None else told for told, n in pairs])
 
 
 def sequence_mask(layer: Layer, lengths: Value, maxlen: Any, *, dtype: str = "bool") -> Value:
